@@ -1,0 +1,198 @@
+//! Every export, and nothing else. `ABI.md` is the reference; here each is a line or two.
+//!
+//! This file holds the one instance. No other file knows that statics exist.
+
+use core::arch::wasm32;
+use core::cell::UnsafeCell;
+
+use crate::ABI_VERSION;
+use crate::addr::Addr;
+use crate::error::ErrorCode;
+use crate::host::{self, Host};
+use crate::runtime::{Failed, Runtime};
+use crate::verify::Invariant;
+use crate::wasm::WasmMemory;
+
+struct Instance(UnsafeCell<Runtime<WasmMemory>>);
+
+// SAFETY: the module has one thread.
+unsafe impl Sync for Instance {}
+
+// SAFETY: the only runtime of the module.
+static INSTANCE: Instance =
+    Instance(UnsafeCell::new(Runtime::new(unsafe { WasmMemory::new() })));
+
+#[link(wasm_import_module = "host")]
+unsafe extern "C" {
+    safe fn host_decref_handle(kind: u32, handle: u32);
+}
+
+/// The host of the module: its one import.
+struct Import;
+
+impl Host for Import {
+    type Memory = WasmMemory;
+
+    #[inline(always)]
+    fn with<R>(&self, f: impl FnOnce(&mut Runtime<WasmMemory>) -> R) -> R {
+        // SAFETY: the runtime never calls out while it is borrowed, so borrows do not overlap.
+        f(unsafe { &mut *INSTANCE.0.get() })
+    }
+
+    #[inline(always)]
+    fn decref(&self, kind: u32, handle: u32) {
+        host_decref_handle(kind, handle);
+    }
+}
+
+/// The reason is stored: trap.
+#[cold]
+#[inline(never)]
+fn trap() -> ! {
+    wasm32::unreachable()
+}
+
+#[inline(always)]
+fn or_trap<T>(result: Result<T, Failed>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(_) => trap(),
+    }
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    Import.with(|runtime| runtime.fail(ErrorCode::HeapCorrupt, Invariant::Internal as u32));
+    trap()
+}
+
+#[inline(always)]
+fn alloc_or_null(size: u32, atomic: bool) -> Addr {
+    let object = Import.with(|runtime| runtime.alloc_fast(size, atomic));
+    if object.is_null() { alloc_slow(size, atomic) } else { object }
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slow(size: u32, atomic: bool) -> Addr {
+    host::alloc_slow(&Import, size, atomic)
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slow_or_trap(size: u32, atomic: bool) -> Addr {
+    let object = alloc_slow(size, atomic);
+    if object.is_null() { trap() } else { object }
+}
+
+#[inline(always)]
+fn alloc_or_trap(size: u32, atomic: bool) -> u32 {
+    let object = Import.with(|runtime| runtime.alloc_fast(size, atomic));
+    if object.is_null() { alloc_slow_or_trap(size, atomic).get() } else { object.get() }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_init(static_end: u32) {
+    or_trap(Import.with(|runtime| runtime.init(static_end)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn alloc(size: u32) -> u32 {
+    alloc_or_trap(size, false)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn alloc_atomic(size: u32) -> u32 {
+    alloc_or_trap(size, true)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn try_alloc(size: u32) -> u32 {
+    alloc_or_null(size, false).get()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn register_wrapper(ptr: u32, kind: u32, handle: u32) {
+    register_wrapper_sized(ptr, kind, handle, 0);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn register_wrapper_sized(ptr: u32, kind: u32, handle: u32, external_bytes: u32) {
+    or_trap(host::register(&Import, ptr, kind, handle, external_bytes));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn release_wrapper(ptr: u32) -> u32 {
+    u32::from(or_trap(host::release(&Import, ptr)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_collect() {
+    or_trap(host::collect(&Import));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_shutdown() {
+    or_trap(host::shutdown(&Import));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_add_roots(start: u32, end: u32) {
+    or_trap(Import.with(|runtime| runtime.add_roots(start, end)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_remove_roots(start: u32, end: u32) {
+    or_trap(Import.with(|runtime| runtime.remove_roots(start, end)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_pin(ptr: u32) {
+    or_trap(Import.with(|runtime| runtime.pin(ptr)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_unpin(ptr: u32) {
+    or_trap(Import.with(|runtime| runtime.unpin(ptr)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_configure(option: u32, value: u32) -> i32 {
+    Import.with(|runtime| runtime.configure(option, value))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_stat(id: u32) -> i64 {
+    Import.with(|runtime| runtime.stat(id))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_base(ptr: u32) -> u32 {
+    Import.with(|runtime| runtime.base(ptr)).get()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_size(ptr: u32) -> u32 {
+    Import.with(|runtime| runtime.size(ptr))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_verify() -> u32 {
+    Import.with(|runtime| runtime.verify())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_last_error() -> u32 {
+    Import.with(|runtime| runtime.last_error())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_last_error_arg() -> u32 {
+    Import.with(|runtime| runtime.last_error_arg())
+}

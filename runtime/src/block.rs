@@ -1,0 +1,285 @@
+//! One block: its kind, and its record of bitmaps.
+//!
+//! A block is 16 KiB of cells of one size class, or a part of a larger object. What it is stands
+//! in one byte of the block table; which of its cells are allocated, and which are marked, in a
+//! record of 512 bytes. Nothing is stored in the block itself: it is all cells.
+//!
+//! Records lie 32 to a *metadata block*, one such block for each group of 32 neighbours (512 KiB
+//! of address space). The directory holds the address of each group's metadata block.
+//!
+//! ```text
+//! record (512 bytes) = 32 pairs of 64-bit words, pair i for the cells 64 i to 64 i + 63
+//!
+//!  +0       +8       +16      +24            +480     +488     +496     +504
+//! +--------+--------+--------+--------+-----+--------+--------+--------+--------+
+//! | alloc  | mark   | alloc  | mark   | ... | zero   | link   | zero   | flags  |
+//! | pair 0 |        | pair 1 |        |     |        | length |        |        |
+//! +--------+--------+--------+--------+-----+--------+--------+--------+--------+
+//! ```
+//!
+//! The two bits of a cell share a cache line, so that testing one and setting the other is one
+//! miss. The alloc words of the pairs 30 and 31 are always zero: the offset of a byte in the
+//! unused end of a block is never taken for an allocated cell.
+
+use crate::addr::{Addr, BLOCK_SIZE};
+use crate::memory::Memory;
+use crate::size_class::Class;
+
+/// log2 of the bytes in a record.
+pub const RECORD_SHIFT: u32 = 9;
+/// log2 of [`GROUP_BLOCKS`].
+pub const GROUP_SHIFT: u32 = 5;
+/// Blocks whose records share a metadata block.
+pub const GROUP_BLOCKS: u32 = 1 << GROUP_SHIFT;
+
+const _: () = assert!(GROUP_BLOCKS << RECORD_SHIFT == BLOCK_SIZE);
+
+/// What a block is: the byte in the block table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
+pub struct Kind(u8);
+
+impl Kind {
+    /// Not in the heap: static data, tables, or memory that someone else grew.
+    pub const FOREIGN: Self = Self(0);
+    /// In the heap, unused, of any content.
+    pub const FREE: Self = Self(1);
+    /// In the heap, never used: all zeros.
+    pub const FRESH: Self = Self(2);
+    /// A table of the collector.
+    pub const INTERNAL: Self = Self(3);
+    /// A block of a large object, but not its first.
+    pub const TAIL: Self = Self(5);
+    /// The first block of a large object.
+    pub const LARGE: Self = Self(6);
+    /// The first block of a large object without pointers.
+    pub const LARGE_ATOMIC: Self = Self(7);
+    const SMALL: u8 = 8;
+    /// One more than the greatest kind.
+    pub const END: u8 = Self::SMALL + 2 * crate::size_class::CLASSES as u8;
+
+    /// The kind of a block of small cells.
+    #[inline(always)]
+    pub const fn small(class: Class, atomic: bool) -> Self {
+        Self(Self::SMALL + 2 * class.index() as u8 + atomic as u8)
+    }
+
+    /// The kind with this number.
+    #[inline(always)]
+    pub const fn from_byte(byte: u8) -> Self {
+        Self(byte)
+    }
+
+    /// Its number.
+    #[inline(always)]
+    pub const fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// Whether the block may be handed out.
+    #[inline(always)]
+    pub const fn is_free(self) -> bool {
+        self.0 == Self::FREE.0 || self.0 == Self::FRESH.0
+    }
+
+    /// Whether an object starts in the block.
+    #[inline(always)]
+    pub const fn has_objects(self) -> bool {
+        self.0 >= Self::LARGE.0
+    }
+
+    /// Whether the block holds small cells.
+    #[inline(always)]
+    pub const fn is_small(self) -> bool {
+        self.0 >= Self::SMALL
+    }
+
+    /// Whether the objects in the block hold no pointers (where `has_objects`).
+    #[inline(always)]
+    pub const fn is_atomic(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// The size class (where `is_small`).
+    #[inline(always)]
+    pub const fn class(self) -> Class {
+        Class::new(self.0.wrapping_sub(Self::SMALL) as u32 / 2)
+    }
+
+    /// The number of the allocation run that serves the kind (where `is_small`), below 64.
+    #[inline(always)]
+    pub const fn run(self) -> usize {
+        self.0.wrapping_sub(Self::SMALL) as usize & 63
+    }
+
+    /// The kind that an allocation run serves.
+    #[inline(always)]
+    pub const fn of_run(run: usize) -> Self {
+        Self(Self::SMALL + run as u8)
+    }
+}
+
+/// The record of a block: its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Record(Addr);
+
+/// One cell's bit: the word it is in, as an offset in the record, and its mask.
+#[derive(Clone, Copy, Debug)]
+pub struct Bit {
+    word: u32,
+    mask: u64,
+}
+
+impl Bit {
+    /// The alloc bit of a cell; its mark bit is in the next word.
+    #[inline(always)]
+    pub const fn of(cell: u32) -> Self {
+        Self { word: (cell >> 6) << 4, mask: 1 << (cell & 63) }
+    }
+}
+
+const MARK: u32 = 8;
+const LINK: u32 = 30 * 16 + MARK;
+const LENGTH: u32 = LINK + 4;
+const FLAGS: u32 = 31 * 16 + MARK;
+
+impl Record {
+    /// The record at this address.
+    #[inline(always)]
+    pub const fn at(addr: Addr) -> Self {
+        Self(addr)
+    }
+
+    /// The alloc word of 64 cells.
+    #[inline(always)]
+    pub fn alloc_word<M: Memory>(self, mem: &M, pair: u32) -> u64 {
+        mem.load64(self.0.plus(pair << 4))
+    }
+
+    /// Sets the alloc word of 64 cells.
+    #[inline(always)]
+    pub fn set_alloc_word<M: Memory>(self, mem: &mut M, pair: u32, word: u64) {
+        mem.store64(self.0.plus(pair << 4), word);
+    }
+
+    /// The mark word of 64 cells.
+    #[inline(always)]
+    pub fn mark_word<M: Memory>(self, mem: &M, pair: u32) -> u64 {
+        mem.load64(self.0.plus((pair << 4) + MARK))
+    }
+
+    /// Sets the mark word of 64 cells.
+    #[inline(always)]
+    pub fn set_mark_word<M: Memory>(self, mem: &mut M, pair: u32, word: u64) {
+        mem.store64(self.0.plus((pair << 4) + MARK), word);
+    }
+
+    /// Whether a cell's alloc bit is set.
+    #[inline(always)]
+    pub fn is_allocated<M: Memory>(self, mem: &M, bit: Bit) -> bool {
+        mem.load64(self.0.plus(bit.word)) & bit.mask != 0
+    }
+
+    /// Whether a cell's mark bit is set.
+    #[inline(always)]
+    pub fn is_marked<M: Memory>(self, mem: &M, bit: Bit) -> bool {
+        mem.load64(self.0.plus(bit.word + MARK)) & bit.mask != 0
+    }
+
+    /// Sets a cell's mark bit.
+    #[inline(always)]
+    pub fn set_mark<M: Memory>(self, mem: &mut M, bit: Bit) {
+        let at = self.0.plus(bit.word + MARK);
+        let word = mem.load64(at);
+        mem.store64(at, word | bit.mask);
+    }
+
+    /// Clears a cell's mark bit.
+    #[inline(always)]
+    pub fn clear_mark<M: Memory>(self, mem: &mut M, bit: Bit) {
+        let at = self.0.plus(bit.word + MARK);
+        let word = mem.load64(at);
+        mem.store64(at, word & !bit.mask);
+    }
+
+    /// Marks an allocated cell; `false` if it is not allocated or marked already.
+    #[inline(always)]
+    pub fn try_mark<M: Memory>(self, mem: &mut M, bit: Bit) -> bool {
+        let at = self.0.plus(bit.word);
+        let marks = mem.load64(at.plus(MARK));
+        if mem.load64(at) & !marks & bit.mask == 0 {
+            return false;
+        }
+        mem.store64(at.plus(MARK), marks | bit.mask);
+        true
+    }
+
+    /// The first cell in `from..end` whose alloc bit is `set`, or `end`.
+    pub fn find<M: Memory>(self, mem: &M, from: u32, end: u32, set: bool) -> u32 {
+        let mut cell = from;
+        while cell < end {
+            let word = self.alloc_word(mem, cell >> 6);
+            let wanted = if set { word } else { !word } >> (cell & 63);
+            if wanted != 0 {
+                let found = cell + wanted.trailing_zeros();
+                return if found < end { found } else { end };
+            }
+            cell = (cell | 63) + 1;
+        }
+        end
+    }
+
+    /// Sets or clears the alloc bits of the cells `from..end`.
+    pub fn set_alloc<M: Memory>(self, mem: &mut M, from: u32, end: u32, set: bool) {
+        let mut cell = from;
+        while cell < end {
+            let next = (cell | 63) + 1;
+            let mut mask = u64::MAX << (cell & 63);
+            if next > end {
+                mask &= u64::MAX >> (next - end);
+            }
+            let at = self.0.plus((cell >> 6) << 4);
+            let word = mem.load64(at);
+            mem.store64(at, if set { word | mask } else { word & !mask });
+            cell = next;
+        }
+    }
+
+    /// The next block in the list of blocks to sweep.
+    #[inline]
+    pub fn link<M: Memory>(self, mem: &M) -> u32 {
+        mem.load32(self.0.plus(LINK))
+    }
+
+    /// Sets the next block in the list of blocks to sweep.
+    #[inline]
+    pub fn set_link<M: Memory>(self, mem: &mut M, link: u32) {
+        mem.store32(self.0.plus(LINK), link);
+    }
+
+    /// Of the first block of a large object: how many blocks it has. Of another: how many blocks
+    /// further down the first one is.
+    #[inline]
+    pub fn length<M: Memory>(self, mem: &M) -> u32 {
+        mem.load32(self.0.plus(LENGTH))
+    }
+
+    /// Sets the length, or the distance to the first block.
+    #[inline]
+    pub fn set_length<M: Memory>(self, mem: &mut M, blocks: u32) {
+        mem.store32(self.0.plus(LENGTH), blocks);
+    }
+
+    /// Whether the block holds objects that are marked but were not scanned.
+    #[inline]
+    pub fn is_dirty<M: Memory>(self, mem: &M) -> bool {
+        mem.load32(self.0.plus(FLAGS)) != 0
+    }
+
+    /// Sets whether the block holds objects that are marked but were not scanned.
+    #[inline]
+    pub fn set_dirty<M: Memory>(self, mem: &mut M, dirty: bool) {
+        mem.store32(self.0.plus(FLAGS), dirty as u32);
+    }
+}

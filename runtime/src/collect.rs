@@ -1,0 +1,98 @@
+//! A collection, phase by phase.
+
+use crate::addr::Addr;
+use crate::error::ErrorCode;
+use crate::memory::Memory;
+use crate::options::GcOption;
+use crate::runtime::{Failed, Runtime};
+use crate::verify::Invariant;
+
+impl<M: Memory> Runtime<M> {
+    /// Finds what can be reached and frees the rest. The host is told of dead wrappers afterwards,
+    /// at the boundary: `Telling::pending` says so.
+    ///
+    /// # Errors
+    ///
+    /// `SHADOW_STACK_OVERFLOW`, and nothing has been collected; with VERIFY, `HEAP_CORRUPT` after
+    /// the collection.
+    pub(crate) fn collect(&mut self) -> Result<(), Failed> {
+        self.check_shadow_stack()?;
+        self.collecting = true;
+
+        // Prepare: the bitmaps say exactly what is allocated, and no mark is set.
+        self.close_runs();
+        self.clear_wrapper_marks();
+
+        // Mark.
+        self.start_marking();
+        self.mark_roots();
+        self.finish_marking();
+
+        // Wrappers, while the marks are there.
+        self.sort_out_dead_wrappers();
+
+        // Reclaim.
+        let blocks = self.reclaim();
+        self.set_wrapper_marks();
+
+        self.collecting = false;
+        self.account(blocks);
+        self.telling.pending = true;
+        if self.option(GcOption::Verify) != 0 {
+            self.verify_or_fail()?;
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, blocks: u32) {
+        let found = &self.stack;
+        let work = found.words + found.objects + u64::from(blocks);
+        let live = found.bytes;
+        let counters = &mut self.counters;
+        counters.collections += 1;
+        counters.live_bytes = live;
+        counters.live_objects = found.objects;
+        counters.last_work = work;
+        counters.max_work = counters.max_work.max(work);
+        self.start_period(live);
+    }
+
+    fn verify_or_fail(&mut self) -> Result<(), Failed> {
+        match self.verify() {
+            0 => Ok(()),
+            code => Err(self.fail(ErrorCode::HeapCorrupt, code)),
+        }
+    }
+
+    /// Sets the heap up at the first use. `false`, with `HEAP_CORRUPT` stored, if a collection was
+    /// interrupted in the middle (by a host that ran out of fuel, say): the bitmaps are then
+    /// half-way between two states, and the instance is of no more use.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> bool {
+        if self.heap.lo.is_none() {
+            self.set_guard();
+            self.start_heap();
+            self.set_budget();
+        }
+        if self.collecting {
+            self.fail(ErrorCode::HeapCorrupt, Invariant::Interrupted as u32);
+        }
+        !self.collecting
+    }
+
+    /// The same as a result.
+    #[inline]
+    pub(crate) fn enter_or_fail(&mut self) -> Result<(), Failed> {
+        if self.enter() { Ok(()) } else { Err(Failed::stored()) }
+    }
+
+    /// The base of the object that an address lies in; null if there is none.
+    pub fn base(&self, ptr: u32) -> Addr {
+        self.object_at(Addr::new(ptr)).map_or(Addr::NULL, |object| object.base)
+    }
+
+    /// The usable size of the object that an address lies in, in bytes; 0 if there is none.
+    pub fn size(&self, ptr: u32) -> u32 {
+        self.object_at(Addr::new(ptr)).map_or(0, |object| object.size)
+    }
+}

@@ -1,0 +1,137 @@
+//! Errors: one table of codes, and what each means to a person.
+//!
+//! A trap of the runtime is never bare. Before it, a code and one argument are stored where
+//! `gc_last_error` and `gc_last_error_arg` read them; after it the heap is consistent, and the
+//! host may go on. The texts below are the only copy: `ABI.md` and the loader are held to them.
+
+/// A failure, as the ABI numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ErrorCode {
+    /// Nothing has failed.
+    None = 0,
+    /// No memory for an allocation after a collection.
+    HeapExhausted = 1,
+    /// A size no heap of this runtime can hold.
+    SizeTooLarge = 2,
+    /// `gc_sp` is out of range or misaligned, or the guard word was overwritten.
+    ShadowStackOverflow = 3,
+    /// The wrap-table is at its limit and every entry is alive.
+    WrapTableFull = 4,
+    /// The pointer is not the base of an allocated object.
+    NotAnObject = 5,
+    /// The object stands for a host handle already.
+    AlreadyRegistered = 6,
+    /// `gc_init` was called again with another value, or after the first allocation.
+    InitTwice = 7,
+    /// `gc_unpin` without a matching `gc_pin`.
+    UnpinUnderflow = 8,
+    /// The heap checker found a broken invariant.
+    HeapCorrupt = 9,
+    /// A root range that is empty, misaligned, outside memory or not registered.
+    BadRange = 10,
+}
+
+/// One row of the error table.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorInfo {
+    /// The code.
+    pub code: ErrorCode,
+    /// The name in the ABI.
+    pub name: &'static str,
+    /// What happened.
+    pub meaning: &'static str,
+    /// What `gc_last_error_arg` holds.
+    pub argument: &'static str,
+    /// What the user can do about it.
+    pub advice: &'static str,
+}
+
+macro_rules! errors {
+    ($($variant:ident, $name:literal, $meaning:literal, $argument:literal, $advice:literal;)*) => {
+        /// The error table, in the order of the codes.
+        pub const ERRORS: &[ErrorInfo] = &[$(ErrorInfo {
+            code: ErrorCode::$variant,
+            name: $name,
+            meaning: $meaning,
+            argument: $argument,
+            advice: $advice,
+        }),*];
+    };
+}
+
+errors! {
+    None, "NONE",
+        "nothing has failed",
+        "0",
+        "nothing to do";
+    HeapExhausted, "HEAP_EXHAUSTED",
+        "no memory for an allocation, also after a collection",
+        "the size asked for, in bytes",
+        "raise HEAP_LIMIT or MAX_PAGES, raise the memory limit of the host, or keep fewer objects alive";
+    SizeTooLarge, "SIZE_TOO_LARGE",
+        "the size asked for can never be had: it is larger than the address space of the heap",
+        "the size asked for, in bytes, unsigned",
+        "look for a size that was computed from a negative or uninitialised value";
+    ShadowStackOverflow, "SHADOW_STACK_OVERFLOW",
+        "gc_sp is above gc_stack_limit, below gc_stack_base or not a multiple of 4, or the guard word at gc_stack_limit was overwritten",
+        "gc_sp as it was found",
+        "restore gc_sp in every epilogue; for deeper recursion build the runtime with a larger shadow stack";
+    WrapTableFull, "WRAP_TABLE_FULL",
+        "the wrap-table has reached WRAP_LIMIT and every entry is alive",
+        "the limit, in entries",
+        "raise WRAP_LIMIT, release wrappers with release_wrapper, or keep fewer of them alive";
+    NotAnObject, "NOT_AN_OBJECT",
+        "the pointer is not the base address of an object that is allocated now",
+        "the pointer",
+        "pass exactly what alloc returned; if the object was collected, a root is missing";
+    AlreadyRegistered, "ALREADY_REGISTERED",
+        "the object stands for a host handle already",
+        "the pointer",
+        "register each wrapper once; allocate a new one for another handle";
+    InitTwice, "INIT_TWICE",
+        "gc_init was called with another static_end than before, or when the heap was in use already",
+        "the end of static data that is in force",
+        "call gc_init once, before the first allocation";
+    UnpinUnderflow, "UNPIN_UNDERFLOW",
+        "gc_unpin was called more often than gc_pin",
+        "the pointer",
+        "pair each gc_unpin with one gc_pin";
+    HeapCorrupt, "HEAP_CORRUPT",
+        "the heap checker found a broken invariant",
+        "the code that gc_verify returns",
+        "look for a write outside an object; EAGER and VERIFY narrow down when it happens";
+    BadRange, "BAD_RANGE",
+        "a root range that is empty, misaligned, outside memory, or not registered when it is removed",
+        "the start of the range",
+        "pass start < end, both multiples of 4 and inside memory; remove exactly what was added";
+}
+
+/// The row of a code; `None` for a code that is not in the table.
+pub fn error_info(code: u32) -> Option<&'static ErrorInfo> {
+    ERRORS.get(code as usize)
+}
+
+/// A failure on its way to the ABI boundary, where it is stored and becomes a trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What failed.
+    pub code: ErrorCode,
+    /// The argument, as [`ErrorInfo::argument`] describes it.
+    pub arg: u32,
+}
+
+impl Failure {
+    /// A failure with its argument.
+    pub const fn new(code: ErrorCode, arg: u32) -> Self {
+        Self { code, arg }
+    }
+}
+
+const _: () = {
+    let mut i = 0;
+    while i < ERRORS.len() {
+        assert!(ERRORS[i].code as usize == i, "the table is indexed by code");
+        i += 1;
+    }
+};

@@ -1,0 +1,143 @@
+//! The boundary to the host: operations that may tell it something, in order.
+//!
+//! The runtime is never borrowed while the host runs: each function here borrows it, lets go,
+//! calls the host, and borrows it again. So whatever the host does in its callback is ordinary.
+
+use crate::addr::Addr;
+use crate::memory::Memory;
+use crate::runtime::{Failed, Runtime};
+
+/// A host, and the way to the one runtime that serves it.
+pub trait Host {
+    /// The memory of the runtime.
+    type Memory: Memory;
+
+    /// Borrows the runtime.
+    fn with<R>(&self, f: impl FnOnce(&mut Runtime<Self::Memory>) -> R) -> R;
+
+    /// Tells the host that a handle is no longer referred to. It may call back, trap or panic.
+    fn decref(&self, kind: u32, handle: u32);
+}
+
+/// Allocates when [`Runtime::alloc_fast`] could not; null, with the reason stored, on failure.
+pub fn alloc_slow<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
+    let object = host.with(|runtime| runtime.alloc_slow(size, atomic));
+    tell_pending(host, object);
+    object
+}
+
+/// Allocates `size` bytes; null, with the reason stored, on failure.
+pub fn alloc<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
+    let object = host.with(|runtime| runtime.alloc_fast(size, atomic));
+    if object.is_null() { alloc_slow(host, size, atomic) } else { object }
+}
+
+/// Registers a wrapper.
+///
+/// # Errors
+///
+/// Those of [`Runtime::register_prepare`] and [`Runtime::register_finish`].
+#[inline]
+pub fn register<H: Host>(
+    host: &H,
+    ptr: u32,
+    kind: u32,
+    handle: u32,
+    external: u32,
+) -> Result<(), Failed> {
+    let prepared = host.with(|runtime| runtime.register_prepare(ptr));
+    let told = tell_pending(host, Addr::new(ptr));
+    prepared?;
+    host.with(|runtime| {
+        if told {
+            runtime.register_recheck(ptr)?;
+        }
+        runtime.register_finish(ptr, kind, handle, external)
+    })
+}
+
+/// Disposes of a wrapper now; `Ok(false)` if the object is none.
+///
+/// # Errors
+///
+/// `NOT_AN_OBJECT`.
+pub fn release<H: Host>(host: &H, ptr: u32) -> Result<bool, Failed> {
+    if !host.with(|runtime| runtime.release(ptr))? {
+        return Ok(false);
+    }
+    let level = host.with(|runtime| runtime.begin_telling(Addr::new(ptr)));
+    tell_one(host);
+    if level != 0 {
+        host.with(|runtime| runtime.end_telling(level));
+    }
+    Ok(true)
+}
+
+/// Runs a full collection. From inside the host's callback it is refused and counted; what waits
+/// to be told is told, as this may be the first call after a trap in the callback.
+///
+/// # Errors
+///
+/// `SHADOW_STACK_OVERFLOW`; with VERIFY, `HEAP_CORRUPT`.
+pub fn collect<H: Host>(host: &H) -> Result<(), Failed> {
+    let refused = host.with(|runtime| {
+        runtime.enter_or_fail()?;
+        if runtime.refuse_nested() { Ok(true) } else { runtime.collect().map(|()| false) }
+    });
+    if refused == Ok(true) {
+        host.with(|runtime| runtime.telling.pending = true);
+    }
+    tell_pending(host, Addr::NULL);
+    if refused == Ok(true) {
+        host.with(Runtime::note_refusal);
+    }
+    refused.map(|_| ())
+}
+
+/// Tells the host about every wrapper there is, and forgets them.
+///
+/// # Errors
+///
+/// `HEAP_CORRUPT` if a collection was interrupted.
+pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
+    host.with(|runtime| {
+        runtime.enter_or_fail()?;
+        runtime.kill_wrappers();
+        runtime.telling.pending = true;
+        Ok(())
+    })?;
+    tell_pending(host, Addr::NULL);
+    Ok(())
+}
+
+/// Tells the host what a collection in this call left to be told; `object` is kept alive
+/// meanwhile. Returns whether the host may have run.
+#[inline]
+fn tell_pending<H: Host>(host: &H, object: Addr) -> bool {
+    let pending = host.with(|runtime| runtime.telling.pending);
+    if pending {
+        tell_all(host, object);
+    }
+    pending
+}
+
+#[cold]
+fn tell_all<H: Host>(host: &H, object: Addr) {
+    let level = host.with(|runtime| {
+        runtime.telling.pending = false;
+        if runtime.has_dead() { runtime.begin_telling(object) } else { 0 }
+    });
+    if level == 0 {
+        return;
+    }
+    while host.with(Runtime::next_dead) {
+        tell_one(host);
+    }
+    host.with(|runtime| runtime.end_telling(level));
+}
+
+#[inline(always)]
+fn tell_one<H: Host>(host: &H) {
+    let (kind, handle) = host.with(|runtime| (runtime.telling.kind, runtime.telling.handle));
+    host.decref(kind, handle);
+}

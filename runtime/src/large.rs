@@ -1,0 +1,46 @@
+//! Objects beyond a block: runs of whole blocks.
+//!
+//! The first block is `LARGE` (or `LARGE_ATOMIC`) and its record holds the number of blocks; the
+//! others are `TAIL`, and hold how far down the first one is. The object is cell 0 of its first
+//! block. What its last block has left is part of the object: `gc_size` says so.
+
+use crate::addr::{Addr, BLOCK_SIZE, Block, blocks_for};
+use crate::block::Kind;
+use crate::memory::Memory;
+use crate::runtime::Runtime;
+
+impl<M: Memory> Runtime<M> {
+    /// Allocates blocks for an object of `size` bytes; null if there are none.
+    pub(crate) fn alloc_large(&mut self, size: u32, atomic: bool) -> Addr {
+        let count = blocks_for(size);
+        let first = self.take_blocks(count);
+        if first.is_none() {
+            return Addr::NULL;
+        }
+        // Neighbours that need zeroing are zeroed in one fill.
+        let mut dirty = first;
+        for block in first.up_to(first.plus(count)) {
+            if self.kind(block) == Kind::FRESH {
+                self.zero(dirty, block, atomic);
+                dirty = block.plus(1);
+            }
+            self.set_kind(block, Kind::TAIL);
+            self.record(block).set_length(&mut self.mem, block.index() - first.index());
+        }
+        self.zero(dirty, first.plus(count), atomic);
+        self.set_kind(first, if atomic { Kind::LARGE_ATOMIC } else { Kind::LARGE });
+        let record = self.record(first);
+        record.set_length(&mut self.mem, count);
+        record.set_alloc(&mut self.mem, 0, 1, true);
+        let bytes = count * BLOCK_SIZE;
+        self.spend(bytes);
+        self.count_allocated(bytes, bytes);
+        first.start()
+    }
+
+    fn zero(&mut self, from: Block, end: Block, atomic: bool) {
+        if from < end && !atomic {
+            self.mem.fill(from.start(), (end.index() - from.index()) * BLOCK_SIZE, 0);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Marking: which objects can be reached from the roots.
+//!
+//! A word is a candidate. It is an object's address if it lies in the heap's range, in a block
+//! that holds objects, at the base of a cell (with INTERIOR: anywhere in one), and the cell is
+//! allocated. Each test is a look at a table beside the heap: nothing is read or written through
+//! a word before it has passed them all.
+//!
+//! A marked object goes on the mark stack to be scanned, as (address, bytes left to scan). The
+//! stack has a small built-in part and grows by a block at a time. If a block can't be had, the
+//! object's block is noted as dirty instead, and when the stack is empty the dirty blocks are
+//! walked and their marked objects scanned again. Each such walk scans something that was marked
+//! since the last, so it ends, and needs no memory: slower, never wrong. (The method is that of
+//! the Boehm-Demers-Weiser collector; here it is confined to the blocks concerned.)
+//!
+//! ```text
+//! segment (one block):  +0 previous segment | +4 next segment | +8 entries of 8 bytes ...
+//! ```
+
+use crate::addr::{Addr, BLOCK_SIZE, Block};
+use crate::block::{Bit, Kind};
+use crate::memory::{MARK_STACK_BYTES, Memory};
+use crate::options::GcOption;
+use crate::runtime::Runtime;
+
+/// Objects larger than this are scanned in pieces, so that the mark stack stays short.
+const CHUNK: u32 = 1024;
+/// Bytes of a segment's links.
+const LINKS: u32 = 8;
+const ENTRY: u32 = 8;
+
+/// The mark stack, and what marking has found.
+#[derive(Debug)]
+pub(crate) struct MarkStack {
+    /// Where the next entry goes.
+    top: Addr,
+    /// One past the segment's last entry.
+    limit: Addr,
+    /// The segment's first entry.
+    bottom: Addr,
+    /// The block that the current segment is in; none for the built-in part.
+    segment: Block,
+    /// The first segment beyond the built-in part.
+    first: Block,
+    /// Segments beyond the built-in part.
+    segments: u32,
+    /// The range of blocks in which there may be dirty ones; empty if `dirty_end` is 0.
+    dirty: Block,
+    dirty_end: Block,
+    pub(crate) bytes: u64,
+    pub(crate) objects: u64,
+    pub(crate) words: u64,
+}
+
+impl MarkStack {
+    pub(crate) const EMPTY: Self = Self {
+        top: Addr::NULL,
+        limit: Addr::NULL,
+        bottom: Addr::NULL,
+        segment: Block::NONE,
+        first: Block::NONE,
+        segments: 0,
+        dirty: Block::NONE,
+        dirty_end: Block::NONE,
+        bytes: 0,
+        objects: 0,
+        words: 0,
+    };
+}
+
+impl<M: Memory> Runtime<M> {
+    /// Makes the mark stack empty.
+    pub(crate) fn start_marking(&mut self) {
+        let bottom = self.mem.regions().mark_stack;
+        self.stack = MarkStack {
+            top: bottom,
+            limit: bottom.plus(MARK_STACK_BYTES),
+            bottom,
+            ..MarkStack::EMPTY
+        };
+    }
+
+    /// Gives the memory of the mark stack back.
+    pub(crate) fn finish_marking(&mut self) {
+        let mut segment = self.stack.first;
+        while !segment.is_none() {
+            let next = Block::new(self.mem.load32(segment.start().plus(4)));
+            self.free_internal(segment, 1);
+            segment = next;
+        }
+        self.stack.first = Block::NONE;
+    }
+
+    /// Marks everything that the words of a range point to, and pushes it.
+    #[inline]
+    pub(crate) fn scan(&mut self, from: Addr, bytes: u32) {
+        let lo = self.heap.lo.start();
+        let span = self.heap.hi.start().since(lo);
+        let end = from.plus(bytes);
+        let mut at = from;
+        while at != end {
+            let word = self.mem.load32(at);
+            if Addr::new(word).since(lo) < span {
+                self.visit(Addr::new(word));
+            }
+            at = at.plus(4);
+        }
+        self.stack.words += u64::from(bytes >> 2);
+    }
+
+    /// Marks the object that a word points to, if it points to one.
+    pub(crate) fn visit_word(&mut self, word: u32) {
+        let lo = self.heap.lo.start();
+        if Addr::new(word).since(lo) < self.heap.hi.start().since(lo) {
+            self.visit(Addr::new(word));
+        }
+    }
+
+    #[inline(always)]
+    fn visit(&mut self, at: Addr) {
+        let kind = self.kind(at.block());
+        if kind.is_small() {
+            let class = kind.class();
+            let size = class.cell_size();
+            let offset = at.block_offset();
+            let cell = class.cell_at(offset);
+            if cell * size != offset && self.option(GcOption::Interior) == 0 {
+                return;
+            }
+            if self.record(at.block()).try_mark(&mut self.mem, Bit::of(cell)) {
+                self.marked(at.block().start().plus(cell * size), size, kind);
+            }
+        } else if kind >= Kind::TAIL {
+            self.visit_large(at, kind);
+        }
+    }
+
+    #[cold]
+    fn visit_large(&mut self, at: Addr, kind: Kind) {
+        let mut block = at.block();
+        if kind == Kind::TAIL || at.block_offset() != 0 {
+            if self.option(GcOption::Interior) == 0 {
+                return;
+            }
+            if kind == Kind::TAIL {
+                block = Block::new(block.index() - self.record(block).length(&self.mem));
+            }
+        }
+        let record = self.record(block);
+        if record.try_mark(&mut self.mem, Bit::of(0)) {
+            let size = record.length(&self.mem) * BLOCK_SIZE;
+            self.marked(block.start(), size, self.kind(block));
+        }
+    }
+
+    #[inline(always)]
+    fn marked(&mut self, base: Addr, size: u32, kind: Kind) {
+        self.stack.objects += 1;
+        self.stack.bytes += u64::from(size);
+        if !kind.is_atomic() {
+            self.push(base, size);
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, base: Addr, size: u32) {
+        if self.stack.top == self.stack.limit && !self.next_segment() {
+            return self.note_dirty(base.block());
+        }
+        let entry = u64::from(base.get()) | u64::from(size) << 32;
+        self.mem.store64(self.stack.top, entry);
+        self.stack.top = self.stack.top.plus(ENTRY);
+    }
+
+    /// Scans what is on the stack, and then the dirty blocks, until nothing is left.
+    pub(crate) fn drain(&mut self) {
+        self.drain_stack();
+        while !self.stack.dirty_end.is_none() {
+            self.walk_dirty();
+        }
+    }
+
+    fn drain_stack(&mut self) {
+        while self.stack.top != self.stack.bottom || self.previous_segment() {
+            self.stack.top = self.stack.top.plus(ENTRY.wrapping_neg());
+            let entry = self.mem.load64(self.stack.top);
+            let (base, size) = (Addr::new(entry as u32), (entry >> 32) as u32);
+            if size > CHUNK {
+                // The slot that was just popped is there for the rest.
+                self.push(base.plus(CHUNK), size - CHUNK);
+                self.scan(base, CHUNK);
+            } else {
+                self.scan(base, size);
+            }
+        }
+    }
+
+    #[cold]
+    fn next_segment(&mut self) -> bool {
+        let current = self.stack.segment;
+        let mut next = if current.is_none() {
+            self.stack.first
+        } else {
+            Block::new(self.mem.load32(current.start().plus(4)))
+        };
+        if next.is_none() {
+            let limit = self.option(GcOption::MarkStackLimit) / BLOCK_SIZE;
+            if self.stack.segments >= limit {
+                return false;
+            }
+            next = self.take_internal(1);
+            if next.is_none() {
+                return false;
+            }
+            self.stack.segments += 1;
+            self.mem.store32(next.start(), current.index());
+            self.mem.store32(next.start().plus(4), 0);
+            if current.is_none() {
+                self.stack.first = next;
+            } else {
+                self.mem.store32(current.start().plus(4), next.index());
+            }
+        }
+        self.enter_segment(next);
+        self.stack.top = self.stack.bottom;
+        true
+    }
+
+    /// Goes back to the segment below, which is full; `false` at the built-in part.
+    #[cold]
+    fn previous_segment(&mut self) -> bool {
+        if self.stack.segment.is_none() {
+            return false;
+        }
+        let previous = Block::new(self.mem.load32(self.stack.segment.start()));
+        self.enter_segment(previous);
+        self.stack.top = self.stack.limit;
+        true
+    }
+
+    fn enter_segment(&mut self, segment: Block) {
+        self.stack.segment = segment;
+        if segment.is_none() {
+            self.stack.bottom = self.mem.regions().mark_stack;
+            self.stack.limit = self.stack.bottom.plus(MARK_STACK_BYTES);
+        } else {
+            self.stack.bottom = segment.start().plus(LINKS);
+            self.stack.limit = segment.start().plus(BLOCK_SIZE);
+        }
+    }
+
+    /// Notes that a block holds an object that is marked and was not scanned.
+    #[cold]
+    fn note_dirty(&mut self, block: Block) {
+        self.record(block).set_dirty(&mut self.mem, true);
+        let empty = self.stack.dirty_end.is_none();
+        self.counters.mark_overflows += u64::from(empty);
+        self.stack.dirty = if empty { block } else { self.stack.dirty.min(block) };
+        self.stack.dirty_end = self.stack.dirty_end.max(block.plus(1));
+    }
+
+    /// Scans the marked objects of each dirty block; more may become dirty on the way.
+    #[cold]
+    fn walk_dirty(&mut self) {
+        let (from, end) = (self.stack.dirty, self.stack.dirty_end);
+        self.stack.dirty_end = Block::NONE;
+        for block in from.up_to(end) {
+            let kind = self.kind(block);
+            if !kind.has_objects() || !self.record(block).is_dirty(&self.mem) {
+                continue;
+            }
+            self.record(block).set_dirty(&mut self.mem, false);
+            if kind.is_small() {
+                self.scan_marked(block, kind);
+            } else {
+                let size = self.record(block).length(&self.mem) * BLOCK_SIZE;
+                self.scan(block.start(), size);
+                self.drain_stack();
+            }
+        }
+    }
+
+    fn scan_marked(&mut self, block: Block, kind: Kind) {
+        let size = kind.class().cell_size();
+        for pair in 0..kind.class().cells().div_ceil(64) {
+            let mut marks = self.record(block).mark_word(&self.mem, pair);
+            while marks != 0 {
+                let cell = pair * 64 + marks.trailing_zeros();
+                marks &= marks - 1;
+                self.scan(block.start().plus(cell * size), size);
+                self.drain_stack();
+            }
+        }
+    }
+}

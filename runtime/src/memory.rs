@@ -1,0 +1,88 @@
+//! The memory under the heap: loads, stores, fills, growth, and where the fixed tables lie.
+
+use crate::addr::{Addr, MAX_BLOCKS};
+
+/// Entries of the wrap-table to begin with.
+pub const WRAP_TABLE_ENTRIES: u32 = 4096;
+/// Bytes of one entry of the wrap-table.
+pub const WRAP_ENTRY_BYTES: u32 = 16;
+/// Bytes of the built-in part of the mark stack.
+pub const MARK_STACK_BYTES: u32 = 32 * 1024;
+/// Bytes of the block table: one for each block of the address space.
+pub const BLOCK_TABLE_BYTES: u32 = MAX_BLOCKS;
+/// Bytes of the directory: a word for each group of blocks.
+pub const DIRECTORY_BYTES: u32 = MAX_BLOCKS / crate::block::GROUP_BLOCKS * 4;
+/// Bytes of the wrap-table to begin with.
+pub const WRAP_TABLE_BYTES: u32 = WRAP_TABLE_ENTRIES * WRAP_ENTRY_BYTES;
+
+/// Where the parts of memory lie that exist before the heap does.
+///
+/// ```text
+/// 0          stack_base    stack_limit   tables             program_base   heap
+/// +----------+-------------+-----+-------+------------------+--------------+------------>
+/// | stack    | shadow stack →    | guard | block table,     | static data  | blocks
+/// | ← down   |                   | word  | directory, ...   | of programs  |
+/// +----------+-------------------+-------+------------------+--------------+------------>
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Regions {
+    /// The first slot of the shadow stack.
+    pub stack_base: Addr,
+    /// One past the last slot; the guard word lies here.
+    pub stack_limit: Addr,
+    /// Where a program's static data start.
+    pub program_base: Addr,
+    /// [`BLOCK_TABLE_BYTES`] of zeros.
+    pub block_table: Addr,
+    /// [`DIRECTORY_BYTES`] of zeros.
+    pub directory: Addr,
+    /// [`WRAP_TABLE_BYTES`], of any content.
+    pub wrap_table: Addr,
+    /// [`MARK_STACK_BYTES`], of any content, 8-byte aligned.
+    pub mark_stack: Addr,
+}
+
+/// A linear memory of at most 4 GiB.
+///
+/// # Safety
+///
+/// The heap hands out addresses for others to write through. An implementation must
+/// * return regions that are disjoint, aligned to 8 bytes, inside memory and used by nobody else;
+/// * never move or shrink, and return zeroed pages from `grow`;
+/// * make `ptr(at)` valid for reads and writes up to the end of memory, at the same distance from
+///   `ptr(0)` for its whole life.
+///
+/// Loads and stores are not `unsafe` to call: an implementation stays inside its memory (on wasm
+/// the machine checks it, natively the implementation does), and bytes have no types.
+pub unsafe trait Memory {
+    /// The byte at `at`.
+    fn load8(&self, at: Addr) -> u8;
+    /// The little-endian word at `at`, which is 4-byte aligned.
+    fn load32(&self, at: Addr) -> u32;
+    /// The little-endian double word at `at`, which is 8-byte aligned.
+    fn load64(&self, at: Addr) -> u64;
+    /// Stores a byte.
+    fn store8(&mut self, at: Addr, value: u8);
+    /// Stores a word; `at` is 4-byte aligned.
+    fn store32(&mut self, at: Addr, value: u32);
+    /// Stores a double word; `at` is 8-byte aligned.
+    fn store64(&mut self, at: Addr, value: u64);
+    /// Sets `bytes` bytes from `at` on.
+    fn fill(&mut self, at: Addr, bytes: u32, value: u8);
+    /// Copies `bytes` bytes between ranges that do not overlap.
+    fn copy(&mut self, to: Addr, from: Addr, bytes: u32);
+    /// The size in pages of 64 KiB.
+    fn pages(&self) -> u32;
+    /// Adds zeroed pages; returns the old size in pages, or `None` and changes nothing.
+    fn grow(&mut self, pages: u32) -> Option<u32>;
+    /// The fixed regions.
+    fn regions(&self) -> Regions;
+    /// The next free slot of the shadow stack (`gc_sp`).
+    fn sp(&self) -> Addr;
+    /// Moves `gc_sp`.
+    fn set_sp(&mut self, sp: Addr);
+    /// The pointer to an address, for the allocator of the tables.
+    fn ptr(&self, at: Addr) -> *mut u8;
+    /// The address that a pointer into memory points to.
+    fn addr_of(&self, ptr: *mut u8) -> Addr;
+}

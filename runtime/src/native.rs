@@ -1,0 +1,177 @@
+//! A memory for native builds: tests, fuzzers, Miri and profilers run the same core over it.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+use crate::addr::{Addr, PAGE_SIZE};
+use crate::memory::{
+    BLOCK_TABLE_BYTES, DIRECTORY_BYTES, MARK_STACK_BYTES, Memory, Regions, WRAP_TABLE_BYTES,
+};
+
+/// The first address that is not the null guard's.
+const STACK_BASE: u32 = 0x1_0000;
+/// Bytes of the shadow stack.
+const STACK_BYTES: u32 = 512 * 1024;
+/// Room for the guard word, to the next multiple of 64.
+const GUARD_BYTES: u32 = 64;
+
+/// A memory of the process's, reserved at its full size and zeroed, in the layout of the wasm
+/// module.
+#[derive(Debug)]
+pub struct NativeMemory {
+    base: NonNull<u8>,
+    layout: Layout,
+    pages: u32,
+    sp: Addr,
+}
+
+// SAFETY: the memory belongs to the value alone.
+unsafe impl Send for NativeMemory {}
+
+impl NativeMemory {
+    /// A memory that can grow to `max_pages` pages of 64 KiB.
+    ///
+    /// # Panics
+    ///
+    /// If the process can't reserve that much, or `max_pages` does not hold the fixed regions.
+    pub fn new(max_pages: u32) -> Self {
+        let regions = regions();
+        let pages = regions.program_base.get() / PAGE_SIZE;
+        assert!(pages <= max_pages, "no room for the fixed regions");
+        let bytes = max_pages as usize * PAGE_SIZE as usize;
+        let layout = Layout::from_size_align(bytes, PAGE_SIZE as usize).expect("a valid size");
+        // SAFETY: the size is not zero, as the fixed regions fit in.
+        let base = unsafe { alloc_zeroed(layout) };
+        let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
+        Self { base, layout, pages, sp: regions.stack_base }
+    }
+
+    /// Pushes a root.
+    pub fn push_root(&mut self, value: u32) {
+        let sp = self.sp;
+        self.store32(sp, value);
+        self.sp = sp.plus(4);
+    }
+
+    fn at<T>(&self, at: Addr) -> *mut T {
+        let end = at.get() as usize + size_of::<T>();
+        assert!(end <= self.pages as usize * PAGE_SIZE as usize, "{at:?} is outside memory");
+        assert!(at.is_aligned(align_of::<T>() as u32), "{at:?} is misaligned");
+        // SAFETY: inside the allocation, as just checked.
+        unsafe { self.base.as_ptr().add(at.get() as usize).cast() }
+    }
+
+    fn range(&self, at: Addr, bytes: u32) -> *mut u8 {
+        let end = at.get() as usize + bytes as usize;
+        assert!(end <= self.pages as usize * PAGE_SIZE as usize, "{at:?}+{bytes} is outside");
+        // SAFETY: inside the allocation, as just checked.
+        unsafe { self.base.as_ptr().add(at.get() as usize) }
+    }
+}
+
+impl Drop for NativeMemory {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) }
+    }
+}
+
+/// The layout of the wasm module, which has the linear stack where the null guard is here.
+fn regions() -> Regions {
+    let stack_base = Addr::new(STACK_BASE);
+    let stack_limit = stack_base.plus(STACK_BYTES);
+    let block_table = stack_limit.plus(GUARD_BYTES);
+    let directory = block_table.plus(BLOCK_TABLE_BYTES);
+    let wrap_table = directory.plus(DIRECTORY_BYTES);
+    let mark_stack = wrap_table.plus(WRAP_TABLE_BYTES);
+    let end = mark_stack.plus(MARK_STACK_BYTES).get().next_multiple_of(PAGE_SIZE);
+    Regions {
+        stack_base,
+        stack_limit,
+        program_base: Addr::new(end),
+        block_table,
+        directory,
+        wrap_table,
+        mark_stack,
+    }
+}
+
+// SAFETY: the regions are laid out one after the other, each a multiple of 64 bytes long, in an
+// allocation that starts zeroed and stays in place; `pages` never exceeds it.
+unsafe impl Memory for NativeMemory {
+    fn load8(&self, at: Addr) -> u8 {
+        // SAFETY: `at` checks range and alignment.
+        unsafe { self.at::<u8>(at).read() }
+    }
+
+    fn load32(&self, at: Addr) -> u32 {
+        // SAFETY: `at` checks range and alignment.
+        unsafe { self.at::<u32>(at).read() }
+    }
+
+    fn load64(&self, at: Addr) -> u64 {
+        // SAFETY: `at` checks range and alignment.
+        unsafe { self.at::<u64>(at).read() }
+    }
+
+    fn store8(&mut self, at: Addr, value: u8) {
+        // SAFETY: `at` checks range and alignment.
+        unsafe { self.at::<u8>(at).write(value) }
+    }
+
+    fn store32(&mut self, at: Addr, value: u32) {
+        // SAFETY: `at` checks range and alignment.
+        unsafe { self.at::<u32>(at).write(value) }
+    }
+
+    fn store64(&mut self, at: Addr, value: u64) {
+        // SAFETY: `at` checks range and alignment.
+        unsafe { self.at::<u64>(at).write(value) }
+    }
+
+    fn fill(&mut self, at: Addr, bytes: u32, value: u8) {
+        // SAFETY: `range` checks the range.
+        unsafe { self.range(at, bytes).write_bytes(value, bytes as usize) }
+    }
+
+    fn copy(&mut self, to: Addr, from: Addr, bytes: u32) {
+        let (source, target) = (self.range(from, bytes), self.range(to, bytes));
+        assert!(to.get().abs_diff(from.get()) >= bytes, "the ranges overlap");
+        // SAFETY: `range` checks the ranges, and they do not overlap.
+        unsafe { target.copy_from_nonoverlapping(source, bytes as usize) }
+    }
+
+    fn pages(&self) -> u32 {
+        self.pages
+    }
+
+    fn grow(&mut self, pages: u32) -> Option<u32> {
+        let old = self.pages;
+        let new = old.checked_add(pages)?;
+        if new as usize * PAGE_SIZE as usize > self.layout.size() {
+            return None;
+        }
+        self.pages = new;
+        Some(old)
+    }
+
+    fn regions(&self) -> Regions {
+        regions()
+    }
+
+    fn sp(&self) -> Addr {
+        self.sp
+    }
+
+    fn set_sp(&mut self, sp: Addr) {
+        self.sp = sp;
+    }
+
+    fn ptr(&self, at: Addr) -> *mut u8 {
+        self.range(at, 0)
+    }
+
+    fn addr_of(&self, ptr: *mut u8) -> Addr {
+        Addr::new((ptr.addr() - self.base.addr().get()) as u32)
+    }
+}

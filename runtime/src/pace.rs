@@ -1,0 +1,96 @@
+//! Pacing: when to collect.
+//!
+//! A collection costs in proportion to what is live, L. If one comes after each `max(min, L × g)`
+//! bytes of allocation, then collecting costs each allocated byte at most a constant (1/g times
+//! the cost of marking a live byte), however large L grows: total cost is linear. And between two
+//! collections the heap holds at most L + max(min, L × g) bytes: with g = 100 %, twice what is
+//! live. All bytes carved for allocation count, recycled ones too, and so does what the host says
+//! it keeps behind a wrapper.
+//!
+//! Wrappers are pressure of their own: a small object may hold a large thing of the host's.
+
+use crate::addr::BLOCK_SIZE;
+use crate::memory::Memory;
+use crate::options::GcOption;
+use crate::runtime::{Failed, Runtime};
+
+/// Registrations that are always allowed between two collections.
+const MIN_REGISTRATIONS: u32 = 512;
+/// So many live bytes allow one more registration between two collections, because marking them
+/// is what a collection costs.
+const BYTES_PER_REGISTRATION: u32 = 512;
+
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Bytes carved for allocation since the last collection.
+    pub(crate) carved: u32,
+    /// Bytes that may be carved before the next one.
+    pub(crate) budget: u32,
+    /// Registrations since the last collection.
+    pub(crate) registered: u32,
+    /// Registrations that are allowed before the next one.
+    pub(crate) registrations: u32,
+    /// What the last collection found live, in bytes, with what the host keeps behind wrappers.
+    live: u64,
+    /// Allocations and registrations since the last eager collection.
+    pub(crate) eager: u32,
+}
+
+impl Pace {
+    pub(crate) const EMPTY: Self =
+        Self { carved: 0, budget: 0, registered: 0, registrations: 0, live: 0, eager: 0 };
+}
+
+impl<M: Memory> Runtime<M> {
+    /// Counts bytes against the budget.
+    #[inline]
+    pub(crate) fn spend(&mut self, bytes: u32) {
+        self.pace.carved = self.pace.carved.saturating_add(bytes);
+    }
+
+    /// Whether allocation has used up its budget. From inside the host's callback the budget is
+    /// twice as large, so that it takes an unusual callback to be collected in.
+    pub(crate) fn budget_spent(&mut self) -> bool {
+        let factor = if self.is_telling() { 2 } else { 1 };
+        self.pace.carved >= self.pace.budget.saturating_mul(factor) && self.may_collect()
+    }
+
+    /// The same for registrations.
+    pub(crate) fn registrations_spent(&mut self) -> bool {
+        let factor = if self.is_telling() { 2 } else { 1 };
+        self.pace.registered >= self.pace.registrations.saturating_mul(factor)
+            && self.may_collect()
+    }
+
+    /// Starts the next period: called at the end of a collection.
+    pub(crate) fn start_period(&mut self, live: u64) {
+        self.pace.live = live + self.counters.external;
+        self.pace.carved = 0;
+        self.pace.registered = 0;
+        self.set_budget();
+    }
+
+    /// Computes the budget; also when an option changes.
+    pub(crate) fn set_budget(&mut self) {
+        let percent = u64::from(self.option(GcOption::GrowthPercent));
+        let growth = u32::try_from(self.pace.live * percent / 100).unwrap_or(u32::MAX);
+        self.pace.budget = growth.max(self.option(GcOption::MinHeap)).max(BLOCK_SIZE);
+        let by_bytes = (self.pace.live / u64::from(BYTES_PER_REGISTRATION)) as u32;
+        self.pace.registrations = MIN_REGISTRATIONS.max(self.wraps.live).max(by_bytes);
+    }
+
+    /// Counts an allocation or registration for EAGER, and collects when it is its turn. Never
+    /// from inside the host's callback.
+    pub(crate) fn eager_tick(&mut self) -> Result<(), Failed> {
+        let every = self.option(GcOption::Eager);
+        if every == 0 {
+            return Ok(());
+        }
+        self.pace.eager += 1;
+        if self.pace.eager < every || self.is_telling() {
+            return Ok(());
+        }
+        self.pace.eager = 0;
+        self.collect()
+    }
+}

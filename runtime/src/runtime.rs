@@ -1,0 +1,136 @@
+//! The state of a runtime: one struct, in parts that belong to the modules.
+
+use crate::addr::Addr;
+use crate::alloc::{RUNS, Run, Sweep};
+use crate::error::{ErrorCode, Failure};
+use crate::heap::Heap;
+use crate::mark::MarkStack;
+use crate::memory::Memory;
+use crate::options::{GcOption, OPTIONS, RANGES};
+use crate::pace::Pace;
+use crate::roots::Roots;
+use crate::stats::Counters;
+use crate::tables::Tables;
+use crate::tell::Telling;
+use crate::wrap_table::WrapTable;
+
+/// Evidence that an operation failed, and that why is stored in the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed(());
+
+impl Failed {
+    /// For a caller that knows of a failure that was stored.
+    pub(crate) const fn stored() -> Self {
+        Self(())
+    }
+}
+
+/// A garbage-collected heap in a linear memory.
+///
+/// All of it but the memory starts as zeros, so that the one instance of a wasm module costs
+/// nothing in the file; what needs more is set up at the first use.
+#[derive(Debug)]
+pub struct Runtime<M: Memory> {
+    pub(crate) mem: M,
+    pub(crate) runs: [Run; RUNS],
+    pub(crate) sweep: [Sweep; RUNS],
+    pub(crate) heap: Heap,
+    pub(crate) pace: Pace,
+    pub(crate) stack: MarkStack,
+    pub(crate) wraps: WrapTable,
+    pub(crate) telling: Telling,
+    pub(crate) roots: Roots,
+    pub(crate) counters: Counters,
+    pub(crate) tables: Tables,
+    /// Each option's value, minus its default.
+    options: [u32; OPTIONS.len()],
+    pub(crate) static_end: Addr,
+    pub(crate) static_end_told: bool,
+    /// Whether a collection is going on: found set at an entry, it was interrupted.
+    pub(crate) collecting: bool,
+    last_error: u32,
+    last_error_arg: u32,
+}
+
+impl<M: Memory> Runtime<M> {
+    /// A runtime over a memory that nobody has used yet.
+    pub const fn new(mem: M) -> Self {
+        Self {
+            mem,
+            runs: [Run::EMPTY; RUNS],
+            sweep: [Sweep::EMPTY; RUNS],
+            heap: Heap::EMPTY,
+            pace: Pace::EMPTY,
+            stack: MarkStack::EMPTY,
+            wraps: WrapTable::EMPTY,
+            telling: Telling::EMPTY,
+            roots: Roots::EMPTY,
+            counters: Counters::EMPTY,
+            tables: Tables::EMPTY,
+            options: [0; OPTIONS.len()],
+            static_end: Addr::NULL,
+            static_end_told: false,
+            collecting: false,
+            last_error: 0,
+            last_error_arg: 0,
+        }
+    }
+
+    /// The memory.
+    pub fn memory(&self) -> &M {
+        &self.mem
+    }
+
+    /// The memory, for a host that writes into its objects.
+    pub fn memory_mut(&mut self) -> &mut M {
+        &mut self.mem
+    }
+
+    /// Stores why an operation failed.
+    #[cold]
+    pub(crate) fn fail(&mut self, code: ErrorCode, arg: u32) -> Failed {
+        self.last_error = code as u32;
+        self.last_error_arg = arg;
+        Failed(())
+    }
+
+    /// The last failure; code 0 if there was none.
+    pub fn last_error(&self) -> u32 {
+        self.last_error
+    }
+
+    /// The argument of the last failure.
+    pub fn last_error_arg(&self) -> u32 {
+        self.last_error_arg
+    }
+
+    /// The last failure with its code, if there was one.
+    pub fn failure(&self) -> Option<Failure> {
+        let info = crate::error::error_info(self.last_error)?;
+        (info.code != ErrorCode::None).then(|| Failure::new(info.code, self.last_error_arg))
+    }
+
+    /// The value of an option.
+    #[inline]
+    pub(crate) fn option(&self, option: GcOption) -> u32 {
+        let index = option as usize;
+        self.options[index].wrapping_add(RANGES[index][0])
+    }
+
+    /// Sets an option; returns the old value, or -1 for an unknown option or a bad value, which
+    /// changes nothing.
+    pub fn configure(&mut self, option: u32, value: u32) -> i32 {
+        let Some([default, min, max]) = RANGES.get(option as usize) else { return -1 };
+        let Some(held) = self.options.get_mut(option as usize) else { return -1 };
+        if value < *min || value > *max {
+            return -1;
+        }
+        let old = held.wrapping_add(*default);
+        *held = value.wrapping_sub(*default);
+        if option == GcOption::Eager as u32 {
+            self.restart_eager();
+        }
+        self.set_budget();
+        old as i32
+    }
+}

@@ -1,0 +1,99 @@
+//! Reclaiming: what was not marked is free.
+//!
+//! The marks become the allocation map. Blocks in which nothing lives go back whole, for any
+//! class; the others with free cells make up the list, in address order, from which allocation
+//! takes its runs. No cell is touched: that is left to the allocation that reuses it.
+
+use crate::addr::{BLOCK_SIZE, Block};
+use crate::alloc::{Sweep, USED_RUNS};
+use crate::block::{Kind, Record};
+use crate::memory::Memory;
+use crate::options::GcOption;
+use crate::runtime::Runtime;
+
+/// What freed cells are filled with under POISON.
+pub const POISON: u8 = 0xDB;
+
+impl<M: Memory> Runtime<M> {
+    /// Frees everything that is not marked; returns the number of blocks looked at.
+    pub(crate) fn reclaim(&mut self) -> u32 {
+        for run in 0..USED_RUNS {
+            self.sweep[run] = Sweep::EMPTY;
+        }
+        let mut block = self.heap.lo;
+        let mut blocks = 0;
+        while block < self.heap.hi {
+            let kind = self.kind(block);
+            let mut length = 1;
+            if kind.is_small() {
+                self.reclaim_small(block, kind);
+                blocks += 1;
+            } else if kind.has_objects() {
+                length = self.record(block).length(&self.mem);
+                self.reclaim_large(block, length);
+                blocks += 1;
+            }
+            block = block.plus(length);
+        }
+        self.reset_search();
+        blocks
+    }
+
+    fn reclaim_small(&mut self, block: Block, kind: Kind) {
+        let record = self.record(block);
+        let cells = kind.class().cells();
+        if self.option(GcOption::Poison) != 0 {
+            self.poison_dead(block, kind, record);
+        }
+        let mut live = 0;
+        for pair in 0..cells.div_ceil(64) {
+            let marks = record.mark_word(&self.mem, pair);
+            record.set_alloc_word(&mut self.mem, pair, marks);
+            record.set_mark_word(&mut self.mem, pair, 0);
+            live += marks.count_ones();
+        }
+        if live == 0 {
+            self.free_blocks(block, 1);
+        } else if live != cells {
+            self.list_for_sweep(block, kind, record);
+        }
+    }
+
+    fn list_for_sweep(&mut self, block: Block, kind: Kind, record: Record) {
+        record.set_link(&mut self.mem, 0);
+        let sweep = self.sweep[kind.run()];
+        if sweep.first.is_none() {
+            self.sweep[kind.run()].first = block;
+        } else {
+            let last = self.record(sweep.last);
+            last.set_link(&mut self.mem, block.index());
+        }
+        self.sweep[kind.run()].last = block;
+    }
+
+    fn reclaim_large(&mut self, block: Block, length: u32) {
+        let record = self.record(block);
+        if record.mark_word(&self.mem, 0) != 0 {
+            record.set_mark_word(&mut self.mem, 0, 0);
+            return;
+        }
+        if self.option(GcOption::Poison) != 0 {
+            self.mem.fill(block.start(), length * BLOCK_SIZE, POISON);
+        }
+        record.set_alloc_word(&mut self.mem, 0, 0);
+        self.free_blocks(block, length);
+    }
+
+    fn poison_dead(&mut self, block: Block, kind: Kind, record: Record) {
+        let size = kind.class().cell_size();
+        for pair in 0..kind.class().cells().div_ceil(64) {
+            let marks = record.mark_word(&self.mem, pair);
+            let mut dead = record.alloc_word(&self.mem, pair) & !marks;
+            while dead != 0 {
+                let cell = pair * 64 + dead.trailing_zeros();
+                dead &= dead - 1;
+                self.mem.fill(block.start().plus(cell * size), size, POISON);
+            }
+        }
+    }
+}

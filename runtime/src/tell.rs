@@ -1,0 +1,137 @@
+//! Telling the host: re-entry, and what a trap in the host's callback leaves behind.
+//!
+//! While the host is told about dead handles it may call back into the runtime. Such nested calls
+//! may allocate and register; a nested `gc_collect` is refused. The runtime can be several levels
+//! deep in telling, as a nested call may tell in its turn; each level keeps the object that is on
+//! its way to the caller alive.
+//!
+//! A trap in the callback unwinds the runtime without its notice: it must not take the next call
+//! for a nested one for ever. So each level leaves a *marker* on the shadow stack, a null root.
+//! After a trap a host resets `gc_sp` to what it was before its call, which is at or below the
+//! marker; a nested call sees it above. A host that does not reset `gc_sp` is recognised later:
+//! by its second `gc_collect` in a row without the host having been told anything in between, or
+//! by allocating twice the budget. Taking a nested call for an outer one by mistake is harmless
+//! inside the runtime: collections may nest between any two calls of the host.
+
+use crate::addr::Addr;
+use crate::memory::Memory;
+use crate::runtime::Runtime;
+
+/// Levels of telling at most; at the last, nothing collects.
+const LEVELS: usize = 8;
+
+#[derive(Debug)]
+pub(crate) struct Telling {
+    level: u32,
+    /// For each level, the object on its way to the caller.
+    roots: [Addr; LEVELS],
+    /// For each level, where its marker is; null if the shadow stack was full.
+    markers: [Addr; LEVELS],
+    /// Whether a collection has left work for the boundary.
+    pub(crate) pending: bool,
+    /// Whether a `gc_collect` was refused since the host was last told something.
+    refused: bool,
+    /// What the host is told.
+    pub(crate) kind: u32,
+    pub(crate) handle: u32,
+}
+
+impl Telling {
+    pub(crate) const EMPTY: Self = Self {
+        level: 0,
+        roots: [Addr::NULL; LEVELS],
+        markers: [Addr::NULL; LEVELS],
+        pending: false,
+        refused: false,
+        kind: 0,
+        handle: 0,
+    };
+
+    pub(crate) fn level(&self) -> u32 {
+        self.level
+    }
+
+    pub(crate) fn root(&self, level: u32) -> Addr {
+        self.roots[level as usize & (LEVELS - 1)]
+    }
+}
+
+impl<M: Memory> Runtime<M> {
+    /// Whether the host is being told something, so that this is a nested call. Levels that a trap
+    /// has unwound are forgotten.
+    pub(crate) fn is_telling(&mut self) -> bool {
+        let sp = self.mem.sp();
+        while self.telling.level != 0 {
+            let marker = self.telling.markers[(self.telling.level - 1) as usize & (LEVELS - 1)];
+            if marker.is_null() || sp > marker {
+                return true;
+            }
+            self.telling.level -= 1;
+        }
+        false
+    }
+
+    /// Whether a collection may run at all.
+    pub(crate) fn may_collect(&mut self) -> bool {
+        !self.is_telling() || self.telling.level < LEVELS as u32
+    }
+
+    /// Enters a level of telling; `root` is kept alive meanwhile. Returns the level, or 0 if there
+    /// are too many.
+    pub(crate) fn begin_telling(&mut self, root: Addr) -> u32 {
+        self.telling.pending = false;
+        self.is_telling();
+        let level = self.telling.level;
+        if level == LEVELS as u32 {
+            return 0;
+        }
+        let sp = self.mem.sp();
+        let regions = self.mem.regions();
+        let room = sp >= regions.stack_base && sp < regions.stack_limit && sp.is_aligned(4);
+        if room {
+            self.mem.store32(sp, 0);
+            self.mem.set_sp(sp.plus(4));
+        }
+        let slot = level as usize & (LEVELS - 1);
+        self.telling.markers[slot] = if room { sp } else { Addr::NULL };
+        self.telling.roots[slot] = root;
+        self.telling.level = level + 1;
+        level + 1
+    }
+
+    /// Leaves a level of telling. A host that left roots of its own above the marker keeps them.
+    pub(crate) fn end_telling(&mut self, level: u32) {
+        let marker = self.telling.markers[(level - 1) as usize & (LEVELS - 1)];
+        if !marker.is_null() && self.mem.sp() == marker.plus(4) {
+            self.mem.set_sp(marker);
+        }
+        self.telling.level = level - 1;
+        self.telling.refused = false;
+    }
+
+    /// The next dead wrapper, if there is one, becomes what the host is told.
+    #[inline]
+    pub(crate) fn next_dead(&mut self) -> bool {
+        self.telling.refused = false;
+        self.pop_dead()
+    }
+
+    /// Whether an explicit collection is to be refused, which counts.
+    pub(crate) fn refuse_nested(&mut self) -> bool {
+        if !self.is_telling() {
+            return false;
+        }
+        if self.telling.refused && !self.telling.pending {
+            self.telling.level = 0;
+            self.telling.refused = false;
+            return false;
+        }
+        self.counters.nested_refused += 1;
+        true
+    }
+
+    /// Notes a refusal.
+    pub(crate) fn note_refusal(&mut self) {
+        self.telling.refused = true;
+    }
+}

@@ -1,0 +1,223 @@
+//! The heap checker: every invariant that the other modules rely on, one code each.
+
+use crate::addr::{Addr, Block};
+use crate::alloc::USED_RUNS;
+use crate::block::{Bit, Kind};
+use crate::memory::Memory;
+use crate::roots::GUARD;
+use crate::runtime::Runtime;
+
+/// A broken invariant, as `gc_verify` returns it and HEAP_CORRUPT has it as its argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Invariant {
+    /// A byte of the block table is no kind of block.
+    Kind = 1,
+    /// A block in the heap has no record, or its metadata block is not the collector's.
+    Record = 2,
+    /// Alloc bits are set for cells that the block does not have.
+    AllocBits = 3,
+    /// Mark bits are set for cells that are not allocated.
+    MarkBits = 4,
+    /// The blocks of a large object do not belong together.
+    Large = 5,
+    /// The count of blocks in use is wrong.
+    Used = 6,
+    /// A block in a sweep list is of another kind than the list.
+    SweepList = 7,
+    /// An allocation run is not in a block of its kind, or its cells are not set aside.
+    Run = 8,
+    /// An entry of the wrap-table has no object, or its object is not flagged as a wrapper.
+    WrapEntry = 9,
+    /// The number of objects flagged as wrappers is not that of the entries.
+    WrapCount = 10,
+    /// The guard word above the shadow stack was overwritten, or `gc_sp` is out of range.
+    ShadowStack = 11,
+    /// A pinned object is not allocated.
+    Pin = 12,
+    /// A collection was interrupted in the middle.
+    Interrupted = 13,
+    /// The runtime's own code panicked.
+    Internal = 14,
+}
+
+impl Invariant {
+    /// All of them, in the order of their codes.
+    pub const ALL: [(Self, &'static str); 14] = [
+        (Self::Kind, "a byte of the block table is no kind of block"),
+        (Self::Record, "a block in the heap has no record"),
+        (Self::AllocBits, "alloc bits are set for cells that a block does not have"),
+        (Self::MarkBits, "mark bits are set for cells that are not allocated"),
+        (Self::Large, "the blocks of a large object do not belong together"),
+        (Self::Used, "the count of blocks in use is wrong"),
+        (Self::SweepList, "a block in a sweep list is of another kind than the list"),
+        (Self::Run, "an allocation run is not in a block of its kind, or its cells are not set aside"),
+        (Self::WrapEntry, "an entry of the wrap-table has no object, or its object is not flagged as a wrapper"),
+        (Self::WrapCount, "the number of objects flagged as wrappers is not that of the entries"),
+        (Self::ShadowStack, "the guard word above the shadow stack was overwritten, or gc_sp is out of range"),
+        (Self::Pin, "a pinned object is not allocated"),
+        (Self::Interrupted, "a collection was interrupted in the middle"),
+        (Self::Internal, "the runtime's own code panicked"),
+    ];
+}
+
+impl<M: Memory> Runtime<M> {
+    /// Walks the whole heap and every table; 0, or the code of the first broken [`Invariant`].
+    pub fn verify(&self) -> u32 {
+        if self.collecting {
+            return Invariant::Interrupted as u32;
+        }
+        if self.heap.lo.is_none() {
+            return 0;
+        }
+        let checks = [Self::check_blocks, Self::check_runs, Self::check_wrappers, Self::check_roots];
+        for check in checks {
+            if let Err(invariant) = check(self) {
+                return invariant as u32;
+            }
+        }
+        0
+    }
+
+    fn check_blocks(&self) -> Result<(), Invariant> {
+        let (mut used, mut internal, mut flagged) = (0, 0, 0);
+        let mut block = self.heap.lo;
+        while block < self.heap.hi {
+            let kind = self.kind(block);
+            let mut length = 1;
+            if kind.has_objects() || kind.is_free() {
+                self.check_record(block)?;
+            }
+            if kind.is_small() {
+                flagged += self.check_small(block, kind)?;
+            } else if kind.has_objects() {
+                length = self.check_large(block)?;
+                flagged += u32::from(self.record(block).is_marked(&self.mem, Bit::of(0)));
+            } else if kind == Kind::INTERNAL {
+                internal += 1;
+            } else if kind != Kind::FOREIGN && !kind.is_free() {
+                return Err(if kind == Kind::TAIL { Invariant::Large } else { Invariant::Kind });
+            }
+            if kind != Kind::FOREIGN && !kind.is_free() {
+                used += length;
+            }
+            block = block.plus(length);
+        }
+        if used != self.heap.used || internal != self.heap.internal {
+            return Err(Invariant::Used);
+        }
+        if flagged == self.wraps.live { Ok(()) } else { Err(Invariant::WrapCount) }
+    }
+
+    fn check_record(&self, block: Block) -> Result<(), Invariant> {
+        let metadata = self.record_addr(block).block();
+        if self.has_record(block) && self.kind(metadata) == Kind::INTERNAL {
+            Ok(())
+        } else {
+            Err(Invariant::Record)
+        }
+    }
+
+    /// Returns how many cells are flagged as wrappers.
+    fn check_small(&self, block: Block, kind: Kind) -> Result<u32, Invariant> {
+        if kind.byte() >= Kind::END {
+            return Err(Invariant::Kind);
+        }
+        let record = self.record(block);
+        let cells = kind.class().cells();
+        let mut flagged = 0;
+        for pair in 0..32 {
+            let alloc = record.alloc_word(&self.mem, pair);
+            let first = pair * 64;
+            let valid = match cells.saturating_sub(first) {
+                0 => 0,
+                count @ 1..64 => (1 << count) - 1,
+                _ => u64::MAX,
+            };
+            if alloc & !valid != 0 {
+                return Err(Invariant::AllocBits);
+            }
+            if pair < 30 {
+                let marks = record.mark_word(&self.mem, pair);
+                if marks & !alloc != 0 {
+                    return Err(Invariant::MarkBits);
+                }
+                flagged += marks.count_ones();
+            }
+        }
+        Ok(flagged)
+    }
+
+    fn check_large(&self, block: Block) -> Result<u32, Invariant> {
+        let record = self.record(block);
+        let length = record.length(&self.mem);
+        let end = block.plus(length);
+        if length == 0 || end > self.heap.hi || record.alloc_word(&self.mem, 0) != 1 {
+            return Err(Invariant::Large);
+        }
+        for tail in block.plus(1).up_to(end) {
+            let distance = tail.index() - block.index();
+            if self.kind(tail) != Kind::TAIL
+                || self.record(tail).length(&self.mem) != distance
+            {
+                return Err(Invariant::Large);
+            }
+        }
+        Ok(length)
+    }
+
+    fn check_runs(&self) -> Result<(), Invariant> {
+        for index in 0..USED_RUNS {
+            let kind = Kind::of_run(index);
+            let (run, sweep) = (self.runs[index], self.sweep[index]);
+            let size = kind.class().cell_size();
+            if !run.start.is_null() {
+                let block = run.start.block();
+                let whole = run.bump.since(run.start).is_multiple_of(size)
+                    && run.end.since(run.start).is_multiple_of(size);
+                if self.kind(block) != kind || !whole || run.bump > run.end {
+                    return Err(Invariant::Run);
+                }
+                let first = run.start.block_offset() / size;
+                let end = first + run.end.since(run.start) / size;
+                if self.record(block).find(&self.mem, first, end, false) != end {
+                    return Err(Invariant::Run);
+                }
+            }
+            let mut listed = sweep.first;
+            let mut left = self.heap.hi.index() - self.heap.lo.index();
+            while !listed.is_none() {
+                if left == 0 || self.kind(listed) != kind {
+                    return Err(Invariant::SweepList);
+                }
+                left -= 1;
+                listed = Block::new(self.record(listed).link(&self.mem));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_wrappers(&self) -> Result<(), Invariant> {
+        for entry in 0..self.wraps.live {
+            let ptr = self.wrap_ptr(entry);
+            let flagged = self.object(ptr).is_some_and(|object| {
+                self.record(object.block).is_marked(&self.mem, object.bit)
+            });
+            if !flagged {
+                return Err(Invariant::WrapEntry);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_roots(&self) -> Result<(), Invariant> {
+        let regions = self.mem.regions();
+        let sp = self.mem.sp();
+        let in_range = sp >= regions.stack_base && sp <= regions.stack_limit && sp.is_aligned(4);
+        if !in_range || self.mem.load32(regions.stack_limit) != GUARD {
+            return Err(Invariant::ShadowStack);
+        }
+        let pinned = |ptr: u32| ptr == 0 || self.object(Addr::new(ptr)).is_some();
+        if self.pin_pointers().all(pinned) { Ok(()) } else { Err(Invariant::Pin) }
+    }
+}

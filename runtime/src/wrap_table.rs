@@ -1,0 +1,325 @@
+//! The wrap-table: which objects stand for which host handles.
+//!
+//! ```text
+//! entry (16 bytes):  +0 ptr | +4 kind | +8 handle | +12 external bytes
+//!
+//! 0                live                used            capacity
+//! +----------------+-------------------+---------------+
+//! | registered     | dead, to be told  | unused        |
+//! +----------------+-------------------+---------------+
+//! ```
+//!
+//! A collection moves the entries whose objects died behind those that live (in place, and the
+//! survivors keep their order); the host is told from the end, and each entry is gone before the
+//! call, so that nothing is told twice whatever the host does. Between collections an object's
+//! mark bit says that it has an entry.
+
+use crate::addr::Addr;
+use crate::block::{Bit, Record};
+use crate::error::ErrorCode;
+use crate::memory::{Memory, WRAP_ENTRY_BYTES, WRAP_TABLE_ENTRIES};
+use crate::options::GcOption;
+use crate::runtime::{Failed, Runtime};
+use crate::wrap_index::WrapIndex;
+
+#[derive(Debug)]
+pub(crate) struct WrapTable {
+    /// Where the table lies; null until it has grown out of its built-in place.
+    at: Addr,
+    /// Entries there; 0 likewise.
+    capacity: u32,
+    pub(crate) live: u32,
+    pub(crate) used: u32,
+    /// The object that is being registered: a root of a collection on the way.
+    pub(crate) in_flight: Addr,
+    pub(crate) index: WrapIndex,
+}
+
+impl WrapTable {
+    pub(crate) const EMPTY: Self = Self {
+        at: Addr::NULL,
+        capacity: 0,
+        live: 0,
+        used: 0,
+        in_flight: Addr::NULL,
+        index: WrapIndex::EMPTY,
+    };
+}
+
+impl<M: Memory> Runtime<M> {
+    /// Entries that there is room for.
+    #[inline(always)]
+    pub(crate) fn wrap_capacity(&self) -> u32 {
+        if self.wraps.capacity == 0 { WRAP_TABLE_ENTRIES } else { self.wraps.capacity }
+    }
+
+    #[inline(always)]
+    fn wrap_entry(&self, entry: u32) -> Addr {
+        let table =
+            if self.wraps.at.is_null() { self.mem.regions().wrap_table } else { self.wraps.at };
+        table.plus(entry * WRAP_ENTRY_BYTES)
+    }
+
+    /// The object of an entry.
+    pub(crate) fn wrap_ptr(&self, entry: u32) -> Addr {
+        Addr::new(self.mem.load32(self.wrap_entry(entry)))
+    }
+
+    fn copy_entry(&mut self, to: u32, from: u32) {
+        let (to, from) = (self.wrap_entry(to), self.wrap_entry(from));
+        let (low, high) = (self.mem.load64(from), self.mem.load64(from.plus(8)));
+        self.mem.store64(to, low);
+        self.mem.store64(to.plus(8), high);
+    }
+
+    fn swap_entries(&mut self, a: u32, b: u32) {
+        let at = self.wrap_entry(b);
+        let (low, high) = (self.mem.load64(at), self.mem.load64(at.plus(8)));
+        self.copy_entry(b, a);
+        let at = self.wrap_entry(a);
+        self.mem.store64(at, low);
+        self.mem.store64(at.plus(8), high);
+    }
+
+    /// The record and bit of an allocated object.
+    #[inline(always)]
+    fn bit_of(&self, ptr: Addr) -> (Record, Bit) {
+        let kind = self.kind(ptr.block());
+        let cell = if kind.is_small() { kind.class().cell_at(ptr.block_offset()) } else { 0 };
+        (self.record(ptr.block()), Bit::of(cell))
+    }
+
+    /// First half of a registration: checks the object, and collects if it is time to, or if the
+    /// table is full. The host is told of what died before the second half.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with.
+    #[inline]
+    pub fn register_prepare(&mut self, ptr: u32) -> Result<(), Failed> {
+        self.enter_or_fail()?;
+        self.check_unregistered(ptr)?;
+        let room = self.wrap_capacity().min(self.option(GcOption::WrapLimit));
+        let full = self.wraps.used >= room;
+        let slow = full
+            || self.pace.registered >= self.pace.registrations
+            || self.option(GcOption::Eager) != 0;
+        if slow { self.register_slow(Addr::new(ptr), full) } else { Ok(()) }
+    }
+
+    fn check_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
+        let Some(object) = self.object(Addr::new(ptr)) else {
+            return Err(self.fail(ErrorCode::NotAnObject, ptr));
+        };
+        if self.record(object.block).is_marked(&self.mem, object.bit) {
+            return Err(self.fail(ErrorCode::AlreadyRegistered, ptr));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn register_slow(&mut self, ptr: Addr, full: bool) -> Result<(), Failed> {
+        self.wraps.in_flight = ptr;
+        let collections = self.counters.collections;
+        let mut outcome = self.eager_tick();
+        let collected = self.counters.collections != collections;
+        // From inside the host's callback the table grows rather than collects, while it may.
+        let last_resort = self.wraps.live >= self.option(GcOption::WrapLimit);
+        let wanted = if full {
+            self.may_collect() && (!self.is_telling() || last_resort)
+        } else {
+            self.registrations_spent()
+        };
+        if outcome.is_ok() && !collected && wanted {
+            outcome = self.collect();
+        }
+        self.wraps.in_flight = Addr::NULL;
+        outcome?;
+        // A table that stays nearly full would have to collect again soon: better grow it now.
+        // If that fails there is still room.
+        let capacity = self.wrap_capacity();
+        if full && self.wraps.live > capacity / 4 * 3 {
+            let limit = self.option(GcOption::WrapLimit);
+            if capacity < limit {
+                let _ = self.grow_wrap_table(limit);
+            }
+        }
+        Ok(())
+    }
+
+    /// Second half of a registration: makes the entry.
+    ///
+    /// # Errors
+    ///
+    /// `WRAP_TABLE_FULL` if the table is at its limit and all entries are alive;
+    /// `HEAP_EXHAUSTED` if there is no memory for a larger table.
+    #[inline]
+    pub fn register_finish(
+        &mut self,
+        ptr: u32,
+        kind: u32,
+        handle: u32,
+        external: u32,
+    ) -> Result<(), Failed> {
+        let limit = self.option(GcOption::WrapLimit);
+        if self.wraps.live >= limit {
+            return Err(self.fail(ErrorCode::WrapTableFull, limit));
+        }
+        if self.wraps.used == self.wrap_capacity() && !self.grow_wrap_table(u32::MAX) {
+            let bytes = self.wrap_capacity().saturating_mul(2 * WRAP_ENTRY_BYTES);
+            return Err(self.fail(ErrorCode::HeapExhausted, bytes));
+        }
+        let entry = self.wraps.live;
+        if self.wraps.used != entry {
+            // The first of the dead makes room.
+            self.copy_entry(self.wraps.used, entry);
+        }
+        let at = self.wrap_entry(entry);
+        self.mem.store32(at, ptr);
+        self.mem.store32(at.plus(4), kind);
+        self.mem.store32(at.plus(8), handle);
+        self.mem.store32(at.plus(12), external);
+        let (record, bit) = self.bit_of(Addr::new(ptr));
+        record.set_mark(&mut self.mem, bit);
+        self.wraps.live += 1;
+        self.wraps.used += 1;
+        self.index_wrapper(Addr::new(ptr), entry);
+        self.spend(external);
+        self.pace.registered += 1;
+        let counters = &mut self.counters;
+        counters.external += u64::from(external);
+        counters.registered += 1;
+        counters.wrappers_peak = counters.wrappers_peak.max(self.wraps.live);
+        Ok(())
+    }
+
+    /// Checks again that an object is unregistered: when the host ran between the two halves.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`.
+    pub fn register_recheck(&mut self, ptr: u32) -> Result<(), Failed> {
+        self.check_unregistered(ptr)
+    }
+
+    #[cold]
+    fn grow_wrap_table(&mut self, limit: u32) -> bool {
+        let old = self.wrap_capacity();
+        let capacity = old.saturating_mul(2).min(limit);
+        let Some(bytes) = capacity.checked_mul(WRAP_ENTRY_BYTES) else { return false };
+        let table = self.table_alloc(bytes);
+        if table.is_null() {
+            return false;
+        }
+        let first = self.wrap_entry(0);
+        self.mem.copy(table, first, self.wraps.used * WRAP_ENTRY_BYTES);
+        if !self.wraps.at.is_null() {
+            self.table_free(first);
+        }
+        self.wraps.at = table;
+        self.wraps.capacity = capacity;
+        true
+    }
+
+    /// Takes a wrapper's entry out, for the host to be told at once; `Ok(false)` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_AN_OBJECT`.
+    pub fn release(&mut self, ptr: u32) -> Result<bool, Failed> {
+        self.enter_or_fail()?;
+        let Some(object) = self.object(Addr::new(ptr)) else {
+            return Err(self.fail(ErrorCode::NotAnObject, ptr));
+        };
+        let record = self.record(object.block);
+        if !record.is_marked(&self.mem, object.bit) {
+            return Ok(false);
+        }
+        let Some(entry) = self.find_wrapper(object.base) else { return Ok(false) };
+        record.clear_mark(&mut self.mem, object.bit);
+        self.set_telling_entry(entry);
+        // The last of the living fills the gap, and the last of the dead fills that one's.
+        let (last_live, last) = (self.wraps.live - 1, self.wraps.used - 1);
+        if entry != last_live {
+            self.copy_entry(entry, last_live);
+            self.index_wrapper(self.wrap_ptr(entry), entry);
+        }
+        if last_live != last {
+            self.copy_entry(last_live, last);
+        }
+        self.wraps.live = last_live;
+        self.wraps.used = last;
+        Ok(true)
+    }
+
+    fn set_telling_entry(&mut self, entry: u32) {
+        let at = self.wrap_entry(entry);
+        self.telling.kind = self.mem.load32(at.plus(4));
+        self.telling.handle = self.mem.load32(at.plus(8));
+        let external = self.mem.load32(at.plus(12));
+        if entry < self.wraps.live {
+            self.counters.external -= u64::from(external);
+        }
+        self.counters.told += 1;
+    }
+
+    /// Takes the next dead entry out and makes it what the host is told; `false` if there is none.
+    #[inline]
+    pub(crate) fn pop_dead(&mut self) -> bool {
+        if self.wraps.used == self.wraps.live {
+            return false;
+        }
+        let entry = self.wraps.used - 1;
+        self.set_telling_entry(entry);
+        self.wraps.used = entry;
+        true
+    }
+
+    /// Whether there is something to tell.
+    pub(crate) fn has_dead(&self) -> bool {
+        self.wraps.used != self.wraps.live
+    }
+
+    /// Declares every wrapper dead, for `gc_shutdown`.
+    pub(crate) fn kill_wrappers(&mut self) {
+        self.clear_wrapper_marks();
+        self.wraps.live = 0;
+        self.wraps.index.invalidate();
+        self.counters.external = 0;
+    }
+
+    /// Clears the mark bits that say "has an entry", so that marking can use them.
+    pub(crate) fn clear_wrapper_marks(&mut self) {
+        for entry in 0..self.wraps.live {
+            let (record, bit) = self.bit_of(self.wrap_ptr(entry));
+            record.clear_mark(&mut self.mem, bit);
+        }
+    }
+
+    /// Sets them again.
+    pub(crate) fn set_wrapper_marks(&mut self) {
+        for entry in 0..self.wraps.live {
+            let (record, bit) = self.bit_of(self.wrap_ptr(entry));
+            record.set_mark(&mut self.mem, bit);
+        }
+    }
+
+    /// Moves the entries whose objects are not marked behind the others.
+    pub(crate) fn sort_out_dead_wrappers(&mut self) {
+        let mut live = 0;
+        for entry in 0..self.wraps.live {
+            let (record, bit) = self.bit_of(self.wrap_ptr(entry));
+            if record.is_marked(&self.mem, bit) {
+                if live != entry {
+                    self.swap_entries(live, entry);
+                }
+                live += 1;
+            } else {
+                let external = self.mem.load32(self.wrap_entry(entry).plus(12));
+                self.counters.external -= u64::from(external);
+            }
+        }
+        self.wraps.live = live;
+        self.wraps.index.invalidate();
+    }
+}
