@@ -36,7 +36,12 @@ impl Map {
         let stack_limit = stack_base + shadow_stack;
         let global_base = stack_limit + GUARD_BYTES;
         let program_base = (global_base + DATA_BYTES).next_multiple_of(PAGE);
-        Self { stack_base, stack_limit, global_base, program_base }
+        Self {
+            stack_base,
+            stack_limit,
+            global_base,
+            program_base,
+        }
     }
 }
 
@@ -46,7 +51,10 @@ fn main() {
     let map = Map::new(shadow_stack());
     println!("cargo::rustc-env=ROOTSTOCK_STACK_BASE={}", map.stack_base);
     println!("cargo::rustc-env=ROOTSTOCK_STACK_LIMIT={}", map.stack_limit);
-    println!("cargo::rustc-env=ROOTSTOCK_PROGRAM_BASE={}", map.program_base);
+    println!(
+        "cargo::rustc-env=ROOTSTOCK_PROGRAM_BASE={}",
+        map.program_base
+    );
     if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family.contains("wasm")) {
         link(&map);
     }
@@ -54,7 +62,9 @@ fn main() {
 
 /// The size of the shadow stack in bytes.
 fn shadow_stack() -> u32 {
-    let Ok(text) = env::var("ROOTSTOCK_SHADOW_STACK") else { return SHADOW_STACK_BYTES };
+    let Ok(text) = env::var("ROOTSTOCK_SHADOW_STACK") else {
+        return SHADOW_STACK_BYTES;
+    };
     match text.parse() {
         Ok(bytes @ 4096..=0x1000_0000) if bytes % 64 == 0 => bytes,
         _ => panic!(
@@ -105,7 +115,11 @@ fn globals(map: &Map) -> Vec<u8> {
     let mut globals = GlobalSection::new();
     let mut symbols = SymbolTable::new();
     for (index, (name, mutable, value)) in (0..).zip(values) {
-        let ty = GlobalType { val_type: ValType::I32, mutable, shared: false };
+        let ty = GlobalType {
+            val_type: ValType::I32,
+            mutable,
+            shared: false,
+        };
         globals.global(ty, &ConstExpr::i32_const(value as i32));
         symbols.global(0, index, Some(name));
     }
@@ -142,7 +156,11 @@ fn globals(map: &Map) -> Vec<u8> {
     ];
 
     let mut module = Module::new();
-    module.section(&types).section(&functions).section(&globals).section(&code);
+    module
+        .section(&types)
+        .section(&functions)
+        .section(&globals)
+        .section(&code);
     module.section(&linking);
     module.section(&CustomSection {
         name: "reloc.CODE".into(),

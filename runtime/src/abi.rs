@@ -19,8 +19,7 @@ struct Instance(UnsafeCell<Runtime<WasmMemory>>);
 unsafe impl Sync for Instance {}
 
 // SAFETY: the only runtime of the module.
-static INSTANCE: Instance =
-    Instance(UnsafeCell::new(Runtime::new(unsafe { WasmMemory::new() })));
+static INSTANCE: Instance = Instance(UnsafeCell::new(Runtime::new(unsafe { WasmMemory::new() })));
 
 #[link(wasm_import_module = "host")]
 unsafe extern "C" {
@@ -70,7 +69,11 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[inline(always)]
 fn alloc_or_null(size: u32, atomic: bool) -> Addr {
     let object = Import.with(|runtime| runtime.alloc_fast(size, atomic));
-    if object.is_null() { alloc_slow(size, atomic) } else { object }
+    if object.is_null() {
+        alloc_slow(size, atomic)
+    } else {
+        object
+    }
 }
 
 #[cold]
@@ -89,7 +92,11 @@ fn alloc_slow_or_trap(size: u32, atomic: bool) -> Addr {
 #[inline(always)]
 fn alloc_or_trap(size: u32, atomic: bool) -> u32 {
     let object = Import.with(|runtime| runtime.alloc_fast(size, atomic));
-    if object.is_null() { alloc_slow_or_trap(size, atomic).get() } else { object.get() }
+    if object.is_null() {
+        alloc_slow_or_trap(size, atomic).get()
+    } else {
+        object.get()
+    }
 }
 
 #[unsafe(no_mangle)]

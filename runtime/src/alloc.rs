@@ -36,7 +36,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) const EMPTY: Self = Self { bump: Addr::NULL, end: Addr::NULL, start: Addr::NULL };
+    pub(crate) const EMPTY: Self = Self {
+        bump: Addr::NULL,
+        end: Addr::NULL,
+        start: Addr::NULL,
+    };
 }
 
 /// Where the next run of a kind comes from.
@@ -54,8 +58,13 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    pub(crate) const EMPTY: Self =
-        Self { block: Block::NONE, cell: 0, zeroed: false, first: Block::NONE, last: Block::NONE };
+    pub(crate) const EMPTY: Self = Self {
+        block: Block::NONE,
+        cell: 0,
+        zeroed: false,
+        first: Block::NONE,
+        last: Block::NONE,
+    };
 }
 
 impl<M: Memory> Runtime<M> {
@@ -141,7 +150,13 @@ impl<M: Memory> Runtime<M> {
         if !first.is_none() {
             let link = Block::new(self.record(first).link(&self.mem));
             let sweep = &mut self.sweep[kind.run()];
-            *sweep = Sweep { block: first, cell: 0, zeroed: false, first: link, ..*sweep };
+            *sweep = Sweep {
+                block: first,
+                cell: 0,
+                zeroed: false,
+                first: link,
+                ..*sweep
+            };
             return true;
         }
         let block = self.take_blocks(1);
@@ -151,7 +166,12 @@ impl<M: Memory> Runtime<M> {
         let zeroed = self.kind(block) == Kind::FRESH;
         self.set_kind(block, kind);
         let sweep = &mut self.sweep[kind.run()];
-        *sweep = Sweep { block, cell: 0, zeroed, ..*sweep };
+        *sweep = Sweep {
+            block,
+            cell: 0,
+            zeroed,
+            ..*sweep
+        };
         true
     }
 
@@ -177,7 +197,11 @@ impl<M: Memory> Runtime<M> {
         if !kind.is_atomic() && !sweep.zeroed {
             self.mem.fill(start, bytes, 0);
         }
-        self.runs[kind.run()] = Run { bump: start, end: start.plus(bytes), start };
+        self.runs[kind.run()] = Run {
+            bump: start,
+            end: start.plus(bytes),
+            start,
+        };
         self.spend(bytes);
         true
     }
@@ -237,47 +261,54 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// The allocated object whose cell holds the byte at `at`: its base, kind and bit.
-    pub(crate) fn object_at(&self, at: Addr) -> Option<Object> {
+    /// The base of the allocated object whose cell holds the byte at `at`; null if there is none.
+    pub(crate) fn base_of(&self, at: Addr) -> Addr {
         let mut block = at.block();
         if block < self.heap.lo || block >= self.heap.hi {
-            return None;
+            return Addr::NULL;
         }
         let mut kind = self.kind(block);
-        if kind == Kind::TAIL {
-            block = Block::new(block.index() - self.record(block).length(&self.mem));
+        let mut cell = 0;
+        if kind.is_small() {
+            cell = kind.class().cell_at(at.block_offset());
+        } else if kind == Kind::TAIL {
+            block = self.head_of(block);
             kind = self.kind(block);
         }
-        if !kind.has_objects() {
-            return None;
+        if !kind.has_objects() || !self.record(block).is_allocated(&self.mem, Bit::of(cell)) {
+            return Addr::NULL;
         }
-        let (cell, size) = if kind.is_small() {
-            (kind.class().cell_at(at.block_offset()), kind.class().cell_size())
+        let base = block.start().plus(cell * kind.class().cell_size());
+        if self.is_handed_out(kind, base) {
+            base
         } else {
-            (0, self.record(block).length(&self.mem) * BLOCK_SIZE)
-        };
-        let bit = Bit::of(cell);
-        let base = block.start().plus(cell * size);
-        let allocated = self.record(block).is_allocated(&self.mem, bit);
-        (allocated && self.is_handed_out(kind, base))
-            .then_some(Object { base, size, block, bit })
+            Addr::NULL
+        }
     }
 
-    /// The object whose base is `ptr`.
-    pub(crate) fn object(&self, ptr: Addr) -> Option<Object> {
-        self.object_at(ptr).filter(|object| object.base == ptr)
+    /// Whether `ptr` is the base of an allocated object.
+    pub(crate) fn is_object(&self, ptr: Addr) -> bool {
+        !ptr.is_null() && self.base_of(ptr) == ptr
     }
-}
 
-/// An allocated object.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Object {
-    /// Its first byte.
-    pub(crate) base: Addr,
-    /// Its usable size in bytes.
-    pub(crate) size: u32,
-    /// The block it starts in.
-    pub(crate) block: Block,
-    /// Its bit in the record of the block.
-    pub(crate) bit: Bit,
+    /// The usable size of the object with this base.
+    pub(crate) fn size_of(&self, base: Addr) -> u32 {
+        let kind = self.kind(base.block());
+        if kind.is_small() {
+            kind.class().cell_size()
+        } else {
+            self.record(base.block()).length(&self.mem) * BLOCK_SIZE
+        }
+    }
+
+    /// The bit of the object with this base, in the record of its block.
+    #[inline(always)]
+    pub(crate) fn bit_of(&self, base: Addr) -> Bit {
+        let kind = self.kind(base.block());
+        Bit::of(if kind.is_small() {
+            kind.class().cell_at(base.block_offset())
+        } else {
+            0
+        })
+    }
 }

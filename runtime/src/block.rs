@@ -37,7 +37,7 @@ const _: () = assert!(GROUP_BLOCKS << RECORD_SHIFT == BLOCK_SIZE);
 /// What a block is: the byte in the block table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
-pub struct Kind(u8);
+pub struct Kind(u32);
 
 impl Kind {
     /// Not in the heap: static data, tables, or memory that someone else grew.
@@ -54,25 +54,31 @@ impl Kind {
     pub const LARGE: Self = Self(6);
     /// The first block of a large object without pointers.
     pub const LARGE_ATOMIC: Self = Self(7);
-    const SMALL: u8 = 8;
+    const SMALL: u32 = 8;
     /// One more than the greatest kind.
-    pub const END: u8 = Self::SMALL + 2 * crate::size_class::CLASSES as u8;
+    pub const END: u32 = Self::SMALL + 2 * crate::size_class::CLASSES as u32;
 
     /// The kind of a block of small cells.
     #[inline(always)]
     pub const fn small(class: Class, atomic: bool) -> Self {
-        Self(Self::SMALL + 2 * class.index() as u8 + atomic as u8)
+        Self(Self::SMALL + 2 * class.index() + atomic as u32)
     }
 
     /// The kind with this number.
     #[inline(always)]
     pub const fn from_byte(byte: u8) -> Self {
-        Self(byte)
+        Self(byte as u32)
     }
 
     /// Its number.
     #[inline(always)]
     pub const fn byte(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// Its number, as wide as it is computed with.
+    #[inline(always)]
+    pub const fn number(self) -> u32 {
         self.0
     }
 
@@ -103,7 +109,7 @@ impl Kind {
     /// The size class (where `is_small`).
     #[inline(always)]
     pub const fn class(self) -> Class {
-        Class::new(self.0.wrapping_sub(Self::SMALL) as u32 / 2)
+        Class::new(self.0.wrapping_sub(Self::SMALL) / 2)
     }
 
     /// The number of the allocation run that serves the kind (where `is_small`), below 64.
@@ -115,7 +121,7 @@ impl Kind {
     /// The kind that an allocation run serves.
     #[inline(always)]
     pub const fn of_run(run: usize) -> Self {
-        Self(Self::SMALL + run as u8)
+        Self(Self::SMALL + run as u32)
     }
 }
 
@@ -135,7 +141,10 @@ impl Bit {
     /// The alloc bit of a cell; its mark bit is in the next word.
     #[inline(always)]
     pub const fn of(cell: u32) -> Self {
-        Self { word: (cell >> 6) << 4, mask: 1 << (cell & 63) }
+        Self {
+            word: (cell >> 6) << 4,
+            mask: 1 << (cell & 63),
+        }
     }
 }
 
@@ -152,66 +161,66 @@ impl Record {
     }
 
     /// The alloc word of 64 cells.
-    #[inline(always)]
+    #[inline]
     pub fn alloc_word<M: Memory>(self, mem: &M, pair: u32) -> u64 {
-        mem.load64(self.0.plus(pair << 4))
+        mem.load64(self.0, pair << 4)
     }
 
     /// Sets the alloc word of 64 cells.
-    #[inline(always)]
+    #[inline]
     pub fn set_alloc_word<M: Memory>(self, mem: &mut M, pair: u32, word: u64) {
-        mem.store64(self.0.plus(pair << 4), word);
+        mem.store64(self.0, pair << 4, word);
     }
 
     /// The mark word of 64 cells.
-    #[inline(always)]
+    #[inline]
     pub fn mark_word<M: Memory>(self, mem: &M, pair: u32) -> u64 {
-        mem.load64(self.0.plus((pair << 4) + MARK))
+        mem.load64(self.0.plus(pair << 4), MARK)
     }
 
     /// Sets the mark word of 64 cells.
-    #[inline(always)]
+    #[inline]
     pub fn set_mark_word<M: Memory>(self, mem: &mut M, pair: u32, word: u64) {
-        mem.store64(self.0.plus((pair << 4) + MARK), word);
+        mem.store64(self.0.plus(pair << 4), MARK, word);
     }
 
     /// Whether a cell's alloc bit is set.
-    #[inline(always)]
+    #[inline]
     pub fn is_allocated<M: Memory>(self, mem: &M, bit: Bit) -> bool {
-        mem.load64(self.0.plus(bit.word)) & bit.mask != 0
+        mem.load64(self.0, bit.word) & bit.mask != 0
     }
 
     /// Whether a cell's mark bit is set.
     #[inline(always)]
     pub fn is_marked<M: Memory>(self, mem: &M, bit: Bit) -> bool {
-        mem.load64(self.0.plus(bit.word + MARK)) & bit.mask != 0
+        mem.load64(self.0.plus(bit.word), MARK) & bit.mask != 0
     }
 
     /// Sets a cell's mark bit.
-    #[inline(always)]
+    #[inline]
     pub fn set_mark<M: Memory>(self, mem: &mut M, bit: Bit) {
-        let at = self.0.plus(bit.word + MARK);
-        let word = mem.load64(at);
-        mem.store64(at, word | bit.mask);
+        let at = self.0.plus(bit.word);
+        let word = mem.load64(at, MARK);
+        mem.store64(at, MARK, word | bit.mask);
     }
 
     /// Clears a cell's mark bit.
-    #[inline(always)]
+    #[inline]
     pub fn clear_mark<M: Memory>(self, mem: &mut M, bit: Bit) {
-        let at = self.0.plus(bit.word + MARK);
-        let word = mem.load64(at);
-        mem.store64(at, word & !bit.mask);
+        let at = self.0.plus(bit.word);
+        let word = mem.load64(at, MARK);
+        mem.store64(at, MARK, word & !bit.mask);
     }
 
     /// Marks an allocated cell; `false` if it is not allocated or marked already.
     #[inline(always)]
     pub fn try_mark<M: Memory>(self, mem: &mut M, bit: Bit) -> bool {
         let at = self.0.plus(bit.word);
-        let marks = mem.load64(at.plus(MARK));
-        if mem.load64(at) & !marks & bit.mask == 0 {
+        let marks = mem.load64(at, MARK);
+        if mem.load64(at, 0) & !marks & bit.mask == 0 {
             return false;
         }
-        mem.store64(at.plus(MARK), marks | bit.mask);
+        mem.store64(at, MARK, marks | bit.mask);
         true
     }
 
@@ -240,8 +249,8 @@ impl Record {
                 mask &= u64::MAX >> (next - end);
             }
             let at = self.0.plus((cell >> 6) << 4);
-            let word = mem.load64(at);
-            mem.store64(at, if set { word | mask } else { word & !mask });
+            let word = mem.load64(at, 0);
+            mem.store64(at, 0, if set { word | mask } else { word & !mask });
             cell = next;
         }
     }
@@ -249,37 +258,37 @@ impl Record {
     /// The next block in the list of blocks to sweep.
     #[inline]
     pub fn link<M: Memory>(self, mem: &M) -> u32 {
-        mem.load32(self.0.plus(LINK))
+        mem.load32(self.0, LINK)
     }
 
     /// Sets the next block in the list of blocks to sweep.
     #[inline]
     pub fn set_link<M: Memory>(self, mem: &mut M, link: u32) {
-        mem.store32(self.0.plus(LINK), link);
+        mem.store32(self.0, LINK, link);
     }
 
     /// Of the first block of a large object: how many blocks it has. Of another: how many blocks
     /// further down the first one is.
     #[inline]
     pub fn length<M: Memory>(self, mem: &M) -> u32 {
-        mem.load32(self.0.plus(LENGTH))
+        mem.load32(self.0, LENGTH)
     }
 
     /// Sets the length, or the distance to the first block.
     #[inline]
     pub fn set_length<M: Memory>(self, mem: &mut M, blocks: u32) {
-        mem.store32(self.0.plus(LENGTH), blocks);
+        mem.store32(self.0, LENGTH, blocks);
     }
 
     /// Whether the block holds objects that are marked but were not scanned.
     #[inline]
     pub fn is_dirty<M: Memory>(self, mem: &M) -> bool {
-        mem.load32(self.0.plus(FLAGS)) != 0
+        mem.load32(self.0, FLAGS) != 0
     }
 
     /// Sets whether the block holds objects that are marked but were not scanned.
     #[inline]
     pub fn set_dirty<M: Memory>(self, mem: &mut M, dirty: bool) {
-        mem.store32(self.0.plus(FLAGS), dirty as u32);
+        mem.store32(self.0, FLAGS, dirty as u32);
     }
 }

@@ -67,8 +67,14 @@ impl<M: Memory> Runtime<M> {
     /// Sets the heap up at the first use. `false`, with `HEAP_CORRUPT` stored, if a collection was
     /// interrupted in the middle (by a host that ran out of fuel, say): the bitmaps are then
     /// half-way between two states, and the instance is of no more use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self) -> bool {
+        (!self.heap.lo.is_none() && !self.collecting) || self.enter_slow()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_slow(&mut self) -> bool {
         if self.heap.lo.is_none() {
             self.set_guard();
             self.start_heap();
@@ -83,16 +89,25 @@ impl<M: Memory> Runtime<M> {
     /// The same as a result.
     #[inline]
     pub(crate) fn enter_or_fail(&mut self) -> Result<(), Failed> {
-        if self.enter() { Ok(()) } else { Err(Failed::stored()) }
+        if self.enter() {
+            Ok(())
+        } else {
+            Err(Failed::stored())
+        }
     }
 
     /// The base of the object that an address lies in; null if there is none.
     pub fn base(&self, ptr: u32) -> Addr {
-        self.object_at(Addr::new(ptr)).map_or(Addr::NULL, |object| object.base)
+        self.base_of(Addr::new(ptr))
     }
 
     /// The usable size of the object that an address lies in, in bytes; 0 if there is none.
     pub fn size(&self, ptr: u32) -> u32 {
-        self.object_at(Addr::new(ptr)).map_or(0, |object| object.size)
+        let base = self.base(ptr);
+        if base.is_null() {
+            0
+        } else {
+            self.size_of(base)
+        }
     }
 }

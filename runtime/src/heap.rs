@@ -55,36 +55,46 @@ impl<M: Memory> Runtime<M> {
     /// The kind of a block.
     #[inline(always)]
     pub(crate) fn kind(&self, block: Block) -> Kind {
-        Kind::from_byte(self.mem.load8(self.mem.regions().block_table.plus(block.index())))
+        Kind::from_byte(
+            self.mem
+                .load8(self.mem.regions().block_table, block.index()),
+        )
     }
 
     #[inline(always)]
     pub(crate) fn set_kind(&mut self, block: Block, kind: Kind) {
-        let at = self.mem.regions().block_table.plus(block.index());
-        self.mem.store8(at, kind.byte());
+        self.mem
+            .store8(self.mem.regions().block_table, block.index(), kind.byte());
     }
 
+    /// The address of a group's metadata block; null if it has none.
     #[inline(always)]
-    fn directory_entry(&self, group: u32) -> Addr {
-        self.mem.regions().directory.plus(group << 2)
+    fn metadata(&self, group: u32) -> Addr {
+        Addr::new(self.mem.load32(self.mem.regions().directory, group << 2))
+    }
+
+    /// The record of a block in the heap, where speed counts: inlined.
+    #[inline(always)]
+    pub(crate) fn record_inline(&self, block: Block) -> Record {
+        Record::at(self.record_addr(block))
     }
 
     /// The record of a block in the heap.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn record(&self, block: Block) -> Record {
         Record::at(self.record_addr(block))
     }
 
     #[inline(always)]
     pub(crate) fn record_addr(&self, block: Block) -> Addr {
-        let metadata = self.mem.load32(self.directory_entry(block.index() >> GROUP_SHIFT));
         let slot = block.index() & (GROUP_BLOCKS - 1);
-        Addr::new(metadata).plus(slot << RECORD_SHIFT)
+        self.metadata(block.index() >> GROUP_SHIFT)
+            .plus(slot << RECORD_SHIFT)
     }
 
     /// Whether a block that was taken from the heap has a record at all.
     pub(crate) fn has_record(&self, block: Block) -> bool {
-        self.mem.load32(self.directory_entry(block.index() >> GROUP_SHIFT)) != 0
+        !self.metadata(block.index() >> GROUP_SHIFT).is_null()
     }
 
     /// Takes `count` blocks in a row, growing memory if need be; `None` changes nothing. Their
@@ -146,7 +156,11 @@ impl<M: Memory> Runtime<M> {
     fn find_free(&mut self, count: u32) -> Block {
         if count == 1 {
             let found = self.scan_free(self.heap.hint, self.heap.hi, 1);
-            self.heap.hint = if found.is_none() { self.heap.hi } else { found.plus(1) };
+            self.heap.hint = if found.is_none() {
+                self.heap.hi
+            } else {
+                found.plus(1)
+            };
             return found;
         }
         if self.heap.hopeless != 0 && count >= self.heap.hopeless {
@@ -173,7 +187,11 @@ impl<M: Memory> Runtime<M> {
     fn scan_free(&self, from: Block, end: Block, count: u32) -> Block {
         let mut run = 0;
         for block in from.up_to(end) {
-            run = if self.kind(block).is_free() { run + 1 } else { 0 };
+            run = if self.kind(block).is_free() {
+                run + 1
+            } else {
+                0
+            };
             if run == count {
                 return Block::new(block.index() + 1 - count);
             }
@@ -196,7 +214,10 @@ impl<M: Memory> Runtime<M> {
             return false;
         }
         let heap_pages = (self.heap.hi.index() - self.heap.lo.index()) / BLOCKS_PER_PAGE;
-        let wanted = needed.max(MIN_GROWTH_PAGES).max(heap_pages >> GROWTH_SHIFT).min(room);
+        let wanted = needed
+            .max(MIN_GROWTH_PAGES)
+            .max(heap_pages >> GROWTH_SHIFT)
+            .min(room);
         let (old, added) = match self.mem.grow(wanted) {
             Some(old) => (old, wanted),
             None => match self.mem.grow(needed) {
@@ -214,8 +235,7 @@ impl<M: Memory> Runtime<M> {
         let mut first = start;
         let group_end = (end.index() - 1) >> GROUP_SHIFT;
         for group in start.index() >> GROUP_SHIFT..=group_end {
-            let entry = self.directory_entry(group);
-            if self.mem.load32(entry) != 0 {
+            if !self.metadata(group).is_null() {
                 continue;
             }
             let mut metadata = self.find_free(1);
@@ -231,7 +251,9 @@ impl<M: Memory> Runtime<M> {
                 self.mem.fill(metadata.start(), BLOCK_SIZE, 0);
             }
             self.set_kind(metadata, Kind::INTERNAL);
-            self.mem.store32(entry, metadata.start().get());
+            let directory = self.mem.regions().directory;
+            self.mem
+                .store32(directory, group << 2, metadata.start().get());
             self.heap.used += 1;
             self.heap.internal += 1;
         }

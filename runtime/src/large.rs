@@ -25,10 +25,18 @@ impl<M: Memory> Runtime<M> {
                 dirty = block.plus(1);
             }
             self.set_kind(block, Kind::TAIL);
-            self.record(block).set_length(&mut self.mem, block.index() - first.index());
+            self.record(block)
+                .set_length(&mut self.mem, block.index() - first.index());
         }
         self.zero(dirty, first.plus(count), atomic);
-        self.set_kind(first, if atomic { Kind::LARGE_ATOMIC } else { Kind::LARGE });
+        self.set_kind(
+            first,
+            if atomic {
+                Kind::LARGE_ATOMIC
+            } else {
+                Kind::LARGE
+            },
+        );
         let record = self.record(first);
         record.set_length(&mut self.mem, count);
         record.set_alloc(&mut self.mem, 0, 1, true);
@@ -38,9 +46,15 @@ impl<M: Memory> Runtime<M> {
         first.start()
     }
 
+    /// The first block of the large object that a `TAIL` block belongs to.
+    pub(crate) fn head_of(&self, tail: Block) -> Block {
+        Block::new(tail.index() - self.record(tail).length(&self.mem))
+    }
+
     fn zero(&mut self, from: Block, end: Block, atomic: bool) {
         if from < end && !atomic {
-            self.mem.fill(from.start(), (end.index() - from.index()) * BLOCK_SIZE, 0);
+            self.mem
+                .fill(from.start(), (end.index() - from.index()) * BLOCK_SIZE, 0);
         }
     }
 }

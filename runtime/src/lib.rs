@@ -27,7 +27,9 @@
 //! | [`error`], [`options`], [`stats`] | the three tables of the ABI |
 #![no_std]
 
-#[cfg(not(target_family = "wasm"))]
+// Everywhere but in runtime.wasm the crate is a library of a program that has std, and with it the panic handler that
+// cargo needs to link also the crate's other kinds of library.
+#[cfg(not(all(feature = "exports", target_arch = "wasm32")))]
 extern crate std;
 
 #[cfg(all(feature = "exports", target_arch = "wasm32"))]

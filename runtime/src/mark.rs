@@ -83,7 +83,7 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn finish_marking(&mut self) {
         let mut segment = self.stack.first;
         while !segment.is_none() {
-            let next = Block::new(self.mem.load32(segment.start().plus(4)));
+            let next = Block::new(self.mem.load32(segment.start(), 4));
             self.free_internal(segment, 1);
             segment = next;
         }
@@ -91,28 +91,20 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// Marks everything that the words of a range point to, and pushes it.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn scan(&mut self, from: Addr, bytes: u32) {
         let lo = self.heap.lo.start();
         let span = self.heap.hi.start().since(lo);
         let end = from.plus(bytes);
         let mut at = from;
         while at != end {
-            let word = self.mem.load32(at);
+            let word = self.mem.load32(at, 0);
             if Addr::new(word).since(lo) < span {
                 self.visit(Addr::new(word));
             }
             at = at.plus(4);
         }
         self.stack.words += u64::from(bytes >> 2);
-    }
-
-    /// Marks the object that a word points to, if it points to one.
-    pub(crate) fn visit_word(&mut self, word: u32) {
-        let lo = self.heap.lo.start();
-        if Addr::new(word).since(lo) < self.heap.hi.start().since(lo) {
-            self.visit(Addr::new(word));
-        }
     }
 
     #[inline(always)]
@@ -126,29 +118,26 @@ impl<M: Memory> Runtime<M> {
             if cell * size != offset && self.option(GcOption::Interior) == 0 {
                 return;
             }
-            if self.record(at.block()).try_mark(&mut self.mem, Bit::of(cell)) {
+            if self
+                .record_inline(at.block())
+                .try_mark(&mut self.mem, Bit::of(cell))
+            {
                 self.marked(at.block().start().plus(cell * size), size, kind);
             }
         } else if kind >= Kind::TAIL {
-            self.visit_large(at, kind);
+            self.visit_any(at);
         }
     }
 
+    /// Marks the object that a word points to, whatever it is.
     #[cold]
-    fn visit_large(&mut self, at: Addr, kind: Kind) {
-        let mut block = at.block();
-        if kind == Kind::TAIL || at.block_offset() != 0 {
-            if self.option(GcOption::Interior) == 0 {
-                return;
-            }
-            if kind == Kind::TAIL {
-                block = Block::new(block.index() - self.record(block).length(&self.mem));
-            }
-        }
-        let record = self.record(block);
-        if record.try_mark(&mut self.mem, Bit::of(0)) {
-            let size = record.length(&self.mem) * BLOCK_SIZE;
-            self.marked(block.start(), size, self.kind(block));
+    #[inline(never)]
+    pub(crate) fn visit_any(&mut self, at: Addr) {
+        let base = self.base_of(at);
+        let points = base == at || self.option(GcOption::Interior) != 0;
+        if !base.is_null() && points && !self.is_flagged(base) {
+            self.flag(base);
+            self.marked(base, self.size_of(base), self.kind(base.block()));
         }
     }
 
@@ -167,7 +156,7 @@ impl<M: Memory> Runtime<M> {
             return self.note_dirty(base.block());
         }
         let entry = u64::from(base.get()) | u64::from(size) << 32;
-        self.mem.store64(self.stack.top, entry);
+        self.mem.store64(self.stack.top, 0, entry);
         self.stack.top = self.stack.top.plus(ENTRY);
     }
 
@@ -182,7 +171,7 @@ impl<M: Memory> Runtime<M> {
     fn drain_stack(&mut self) {
         while self.stack.top != self.stack.bottom || self.previous_segment() {
             self.stack.top = self.stack.top.plus(ENTRY.wrapping_neg());
-            let entry = self.mem.load64(self.stack.top);
+            let entry = self.mem.load64(self.stack.top, 0);
             let (base, size) = (Addr::new(entry as u32), (entry >> 32) as u32);
             if size > CHUNK {
                 // The slot that was just popped is there for the rest.
@@ -200,7 +189,7 @@ impl<M: Memory> Runtime<M> {
         let mut next = if current.is_none() {
             self.stack.first
         } else {
-            Block::new(self.mem.load32(current.start().plus(4)))
+            Block::new(self.mem.load32(current.start(), 4))
         };
         if next.is_none() {
             let limit = self.option(GcOption::MarkStackLimit) / BLOCK_SIZE;
@@ -212,12 +201,12 @@ impl<M: Memory> Runtime<M> {
                 return false;
             }
             self.stack.segments += 1;
-            self.mem.store32(next.start(), current.index());
-            self.mem.store32(next.start().plus(4), 0);
+            self.mem.store32(next.start(), 0, current.index());
+            self.mem.store32(next.start(), 4, 0);
             if current.is_none() {
                 self.stack.first = next;
             } else {
-                self.mem.store32(current.start().plus(4), next.index());
+                self.mem.store32(current.start(), 4, next.index());
             }
         }
         self.enter_segment(next);
@@ -231,7 +220,7 @@ impl<M: Memory> Runtime<M> {
         if self.stack.segment.is_none() {
             return false;
         }
-        let previous = Block::new(self.mem.load32(self.stack.segment.start()));
+        let previous = Block::new(self.mem.load32(self.stack.segment.start(), 0));
         self.enter_segment(previous);
         self.stack.top = self.stack.limit;
         true
@@ -254,7 +243,11 @@ impl<M: Memory> Runtime<M> {
         self.record(block).set_dirty(&mut self.mem, true);
         let empty = self.stack.dirty_end.is_none();
         self.counters.mark_overflows += u64::from(empty);
-        self.stack.dirty = if empty { block } else { self.stack.dirty.min(block) };
+        self.stack.dirty = if empty {
+            block
+        } else {
+            self.stack.dirty.min(block)
+        };
         self.stack.dirty_end = self.stack.dirty_end.max(block.plus(1));
     }
 

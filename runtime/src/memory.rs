@@ -55,18 +55,19 @@ pub struct Regions {
 /// Loads and stores are not `unsafe` to call: an implementation stays inside its memory (on wasm
 /// the machine checks it, natively the implementation does), and bytes have no types.
 pub unsafe trait Memory {
-    /// The byte at `at`.
-    fn load8(&self, at: Addr) -> u8;
-    /// The little-endian word at `at`, which is 4-byte aligned.
-    fn load32(&self, at: Addr) -> u32;
-    /// The little-endian double word at `at`, which is 8-byte aligned.
-    fn load64(&self, at: Addr) -> u64;
+    /// The byte at `at + offset`. Here and below the sum does not wrap: a constant offset is part
+    /// of the wasm instruction.
+    fn load8(&self, at: Addr, offset: u32) -> u8;
+    /// The little-endian word at `at + offset`, which is 4-byte aligned.
+    fn load32(&self, at: Addr, offset: u32) -> u32;
+    /// The little-endian double word at `at + offset`, which is 8-byte aligned.
+    fn load64(&self, at: Addr, offset: u32) -> u64;
     /// Stores a byte.
-    fn store8(&mut self, at: Addr, value: u8);
-    /// Stores a word; `at` is 4-byte aligned.
-    fn store32(&mut self, at: Addr, value: u32);
-    /// Stores a double word; `at` is 8-byte aligned.
-    fn store64(&mut self, at: Addr, value: u64);
+    fn store8(&mut self, at: Addr, offset: u32, value: u8);
+    /// Stores a word; the place is 4-byte aligned.
+    fn store32(&mut self, at: Addr, offset: u32, value: u32);
+    /// Stores a double word; the place is 8-byte aligned.
+    fn store64(&mut self, at: Addr, offset: u32, value: u64);
     /// Sets `bytes` bytes from `at` on.
     fn fill(&mut self, at: Addr, bytes: u32, value: u8);
     /// Copies `bytes` bytes between ranges that do not overlap.

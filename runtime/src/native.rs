@@ -42,28 +42,45 @@ impl NativeMemory {
         let layout = Layout::from_size_align(bytes, PAGE_SIZE as usize).expect("a valid size");
         // SAFETY: the size is not zero, as the fixed regions fit in.
         let base = unsafe { alloc_zeroed(layout) };
-        let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
-        Self { base, layout, pages, sp: regions.stack_base }
+        let Some(base) = NonNull::new(base) else {
+            handle_alloc_error(layout)
+        };
+        Self {
+            base,
+            layout,
+            pages,
+            sp: regions.stack_base,
+        }
     }
 
     /// Pushes a root.
     pub fn push_root(&mut self, value: u32) {
         let sp = self.sp;
-        self.store32(sp, value);
+        self.store32(sp, 0, value);
         self.sp = sp.plus(4);
     }
 
-    fn at<T>(&self, at: Addr) -> *mut T {
+    fn at<T>(&self, at: Addr, offset: u32) -> *mut T {
+        let at = Addr::new(at.get().checked_add(offset).expect("an address"));
         let end = at.get() as usize + size_of::<T>();
-        assert!(end <= self.pages as usize * PAGE_SIZE as usize, "{at:?} is outside memory");
-        assert!(at.is_aligned(align_of::<T>() as u32), "{at:?} is misaligned");
+        assert!(
+            end <= self.pages as usize * PAGE_SIZE as usize,
+            "{at:?} is outside memory"
+        );
+        assert!(
+            at.is_aligned(align_of::<T>() as u32),
+            "{at:?} is misaligned"
+        );
         // SAFETY: inside the allocation, as just checked.
         unsafe { self.base.as_ptr().add(at.get() as usize).cast() }
     }
 
     fn range(&self, at: Addr, bytes: u32) -> *mut u8 {
         let end = at.get() as usize + bytes as usize;
-        assert!(end <= self.pages as usize * PAGE_SIZE as usize, "{at:?}+{bytes} is outside");
+        assert!(
+            end <= self.pages as usize * PAGE_SIZE as usize,
+            "{at:?}+{bytes} is outside"
+        );
         // SAFETY: inside the allocation, as just checked.
         unsafe { self.base.as_ptr().add(at.get() as usize) }
     }
@@ -84,7 +101,10 @@ fn regions() -> Regions {
     let directory = block_table.plus(BLOCK_TABLE_BYTES);
     let wrap_table = directory.plus(DIRECTORY_BYTES);
     let mark_stack = wrap_table.plus(WRAP_TABLE_BYTES);
-    let end = mark_stack.plus(MARK_STACK_BYTES).get().next_multiple_of(PAGE_SIZE);
+    let end = mark_stack
+        .plus(MARK_STACK_BYTES)
+        .get()
+        .next_multiple_of(PAGE_SIZE);
     Regions {
         stack_base,
         stack_limit,
@@ -99,34 +119,34 @@ fn regions() -> Regions {
 // SAFETY: the regions are laid out one after the other, each a multiple of 64 bytes long, in an
 // allocation that starts zeroed and stays in place; `pages` never exceeds it.
 unsafe impl Memory for NativeMemory {
-    fn load8(&self, at: Addr) -> u8 {
+    fn load8(&self, at: Addr, offset: u32) -> u8 {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u8>(at).read() }
+        unsafe { self.at::<u8>(at, offset).read() }
     }
 
-    fn load32(&self, at: Addr) -> u32 {
+    fn load32(&self, at: Addr, offset: u32) -> u32 {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u32>(at).read() }
+        unsafe { self.at::<u32>(at, offset).read() }
     }
 
-    fn load64(&self, at: Addr) -> u64 {
+    fn load64(&self, at: Addr, offset: u32) -> u64 {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u64>(at).read() }
+        unsafe { self.at::<u64>(at, offset).read() }
     }
 
-    fn store8(&mut self, at: Addr, value: u8) {
+    fn store8(&mut self, at: Addr, offset: u32, value: u8) {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u8>(at).write(value) }
+        unsafe { self.at::<u8>(at, offset).write(value) }
     }
 
-    fn store32(&mut self, at: Addr, value: u32) {
+    fn store32(&mut self, at: Addr, offset: u32, value: u32) {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u32>(at).write(value) }
+        unsafe { self.at::<u32>(at, offset).write(value) }
     }
 
-    fn store64(&mut self, at: Addr, value: u64) {
+    fn store64(&mut self, at: Addr, offset: u32, value: u64) {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u64>(at).write(value) }
+        unsafe { self.at::<u64>(at, offset).write(value) }
     }
 
     fn fill(&mut self, at: Addr, bytes: u32, value: u8) {

@@ -37,8 +37,14 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) const EMPTY: Self =
-        Self { carved: 0, budget: 0, registered: 0, registrations: 0, live: 0, eager: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        carved: 0,
+        budget: 0,
+        registered: 0,
+        registrations: 0,
+        live: 0,
+        eager: 0,
+    };
 }
 
 impl<M: Memory> Runtime<M> {
@@ -58,8 +64,7 @@ impl<M: Memory> Runtime<M> {
     /// The same for registrations.
     pub(crate) fn registrations_spent(&mut self) -> bool {
         let factor = if self.is_telling() { 2 } else { 1 };
-        self.pace.registered >= self.pace.registrations.saturating_mul(factor)
-            && self.may_collect()
+        self.pace.registered >= self.pace.registrations.saturating_mul(factor) && self.may_collect()
     }
 
     /// Starts the next period: called at the end of a collection.

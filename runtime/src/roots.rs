@@ -30,7 +30,11 @@ struct Table {
 }
 
 impl Table {
-    const EMPTY: Self = Self { at: Addr::NULL, len: 0, capacity: 0 };
+    const EMPTY: Self = Self {
+        at: Addr::NULL,
+        len: 0,
+        capacity: 0,
+    };
 
     fn entry(self, index: u32) -> Addr {
         self.at.plus(index * ENTRY)
@@ -43,7 +47,10 @@ impl Table {
 }
 
 impl Roots {
-    pub(crate) const EMPTY: Self = Self { ranges: Table::EMPTY, pins: Table::EMPTY };
+    pub(crate) const EMPTY: Self = Self {
+        ranges: Table::EMPTY,
+        pins: Table::EMPTY,
+    };
 
     pub(crate) fn ranges(&self) -> u32 {
         self.ranges.len
@@ -58,7 +65,7 @@ impl<M: Memory> Runtime<M> {
     /// Writes the guard word: called before the first object exists.
     pub(crate) fn set_guard(&mut self) {
         let limit = self.mem.regions().stack_limit;
-        self.mem.store32(limit, GUARD);
+        self.mem.store32(limit, 0, GUARD);
     }
 
     /// Checks `gc_sp` and the guard word.
@@ -70,7 +77,7 @@ impl<M: Memory> Runtime<M> {
         let regions = self.mem.regions();
         let sp = self.mem.sp();
         let in_range = sp >= regions.stack_base && sp <= regions.stack_limit && sp.is_aligned(4);
-        if in_range && self.mem.load32(regions.stack_limit) == GUARD {
+        if in_range && self.mem.load32(regions.stack_limit, 0) == GUARD {
             return Ok(());
         }
         // Said once: the host that reads the error may go on.
@@ -86,17 +93,17 @@ impl<M: Memory> Runtime<M> {
         self.scan(base, used);
         for index in 0..self.roots.ranges.len {
             let entry = self.roots.ranges.entry(index);
-            let start = Addr::new(self.mem.load32(entry));
-            let end = Addr::new(self.mem.load32(entry.plus(4)));
+            let start = Addr::new(self.mem.load32(entry, 0));
+            let end = Addr::new(self.mem.load32(entry, 4));
             self.scan(start, end.since(start));
         }
         for slot in 0..self.roots.pins.capacity {
-            self.visit_word(self.mem.load32(self.roots.pins.entry(slot)));
+            self.visit_any(Addr::new(self.mem.load32(self.roots.pins.entry(slot), 0)));
         }
         for level in 0..self.telling.level() {
-            self.visit_word(self.telling.root(level).get());
+            self.visit_any(self.telling.root(level));
         }
-        self.visit_word(self.wraps.in_flight.get());
+        self.visit_any(self.wraps.in_flight);
         self.drain();
     }
 
@@ -121,8 +128,8 @@ impl<M: Memory> Runtime<M> {
             self.free_table(old);
         }
         let entry = ranges.entry(ranges.len);
-        self.mem.store32(entry, start);
-        self.mem.store32(entry.plus(4), end);
+        self.mem.store32(entry, 0, start);
+        self.mem.store32(entry, 4, end);
         ranges.len += 1;
         self.roots.ranges = ranges;
         Ok(())
@@ -137,9 +144,9 @@ impl<M: Memory> Runtime<M> {
         let ranges = self.roots.ranges;
         for index in (0..ranges.len).rev() {
             let entry = ranges.entry(index);
-            if self.mem.load32(entry) == start && self.mem.load32(entry.plus(4)) == end {
-                let last = self.mem.load64(ranges.entry(ranges.len - 1));
-                self.mem.store64(entry, last);
+            if self.mem.load32(entry, 0) == start && self.mem.load32(entry, 4) == end {
+                let last = self.mem.load64(ranges.entry(ranges.len - 1), 0);
+                self.mem.store64(entry, 0, last);
                 self.roots.ranges.len -= 1;
                 return Ok(());
             }
@@ -155,7 +162,7 @@ impl<M: Memory> Runtime<M> {
     pub fn pin(&mut self, ptr: u32) -> Result<(), Failed> {
         let ptr = Addr::new(ptr);
         self.enter_or_fail()?;
-        if self.object(ptr).is_none() {
+        if !self.is_object(ptr) {
             return Err(self.fail(ErrorCode::NotAnObject, ptr.get()));
         }
         let mut pins = self.roots.pins;
@@ -165,11 +172,11 @@ impl<M: Memory> Runtime<M> {
         }
         let (entry, found) = self.find_pin(ptr);
         if found {
-            let count = self.mem.load32(entry.plus(4));
-            self.mem.store32(entry.plus(4), count.saturating_add(1));
+            let count = self.mem.load32(entry, 4);
+            self.mem.store32(entry, 4, count.saturating_add(1));
         } else {
-            self.mem.store32(entry, ptr.get());
-            self.mem.store32(entry.plus(4), 1);
+            self.mem.store32(entry, 0, ptr.get());
+            self.mem.store32(entry, 4, 1);
             self.roots.pins.len += 1;
         }
         Ok(())
@@ -186,16 +193,20 @@ impl<M: Memory> Runtime<M> {
         if self.roots.pins.capacity != 0 {
             let (entry, found) = self.find_pin(ptr);
             if found {
-                let count = self.mem.load32(entry.plus(4)) - 1;
-                self.mem.store32(entry.plus(4), count);
+                let count = self.mem.load32(entry, 4) - 1;
+                self.mem.store32(entry, 4, count);
                 if count == 0 {
                     self.remove_pin(entry);
                 }
                 return Ok(());
             }
         }
-        let object = self.object(ptr).is_some();
-        let code = if object { ErrorCode::UnpinUnderflow } else { ErrorCode::NotAnObject };
+        let object = self.is_object(ptr);
+        let code = if object {
+            ErrorCode::UnpinUnderflow
+        } else {
+            ErrorCode::NotAnObject
+        };
         Err(self.fail(code, ptr.get()))
     }
 
@@ -205,7 +216,7 @@ impl<M: Memory> Runtime<M> {
         let mut slot = pins.home(ptr);
         loop {
             let entry = pins.entry(slot);
-            let held = self.mem.load32(entry);
+            let held = self.mem.load32(entry, 0);
             if held == 0 || held == ptr.get() {
                 return (entry, held != 0);
             }
@@ -216,7 +227,7 @@ impl<M: Memory> Runtime<M> {
     /// The pinned objects, with nulls between them.
     pub(crate) fn pin_pointers(&self) -> impl Iterator<Item = u32> {
         let pins = self.roots.pins;
-        (0..pins.capacity).map(move |slot| self.mem.load32(pins.entry(slot)))
+        (0..pins.capacity).map(move |slot| self.mem.load32(pins.entry(slot), 0))
     }
 
     fn remove_pin(&mut self, entry: Addr) {
@@ -225,7 +236,7 @@ impl<M: Memory> Runtime<M> {
         let mut slot = gap;
         loop {
             slot = (slot + 1) & (pins.capacity - 1);
-            let held = self.mem.load64(pins.entry(slot));
+            let held = self.mem.load64(pins.entry(slot), 0);
             if held as u32 == 0 {
                 break;
             }
@@ -233,11 +244,11 @@ impl<M: Memory> Runtime<M> {
             let home = pins.home(Addr::new(held as u32));
             let distance = slot.wrapping_sub(home) & (pins.capacity - 1);
             if distance >= slot.wrapping_sub(gap) & (pins.capacity - 1) {
-                self.mem.store64(pins.entry(gap), held);
+                self.mem.store64(pins.entry(gap), 0, held);
                 gap = slot;
             }
         }
-        self.mem.store64(pins.entry(gap), 0);
+        self.mem.store64(pins.entry(gap), 0, 0);
         self.roots.pins.len -= 1;
     }
 
@@ -246,15 +257,15 @@ impl<M: Memory> Runtime<M> {
         pins.len = old.len;
         self.mem.fill(pins.at, pins.capacity * ENTRY, 0);
         for slot in 0..old.capacity {
-            let held = self.mem.load64(old.entry(slot));
+            let held = self.mem.load64(old.entry(slot), 0);
             if held as u32 == 0 {
                 continue;
             }
             let mut slot = pins.home(Addr::new(held as u32));
-            while self.mem.load32(pins.entry(slot)) != 0 {
+            while self.mem.load32(pins.entry(slot), 0) != 0 {
                 slot = (slot + 1) & (pins.capacity - 1);
             }
-            self.mem.store64(pins.entry(slot), held);
+            self.mem.store64(pins.entry(slot), 0, held);
         }
         self.free_table(old);
         Ok(pins)
@@ -265,7 +276,11 @@ impl<M: Memory> Runtime<M> {
         if at.is_null() {
             return Err(self.fail(ErrorCode::HeapExhausted, capacity * ENTRY));
         }
-        Ok(Table { at, len: 0, capacity })
+        Ok(Table {
+            at,
+            len: 0,
+            capacity,
+        })
     }
 
     fn free_table(&mut self, table: Table) {

@@ -88,6 +88,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Stores why an operation failed.
     #[cold]
+    #[inline(never)]
     pub(crate) fn fail(&mut self, code: ErrorCode, arg: u32) -> Failed {
         self.last_error = code as u32;
         self.last_error_arg = arg;
@@ -120,8 +121,12 @@ impl<M: Memory> Runtime<M> {
     /// Sets an option; returns the old value, or -1 for an unknown option or a bad value, which
     /// changes nothing.
     pub fn configure(&mut self, option: u32, value: u32) -> i32 {
-        let Some([default, min, max]) = RANGES.get(option as usize) else { return -1 };
-        let Some(held) = self.options.get_mut(option as usize) else { return -1 };
+        let Some([default, min, max]) = RANGES.get(option as usize) else {
+            return -1;
+        };
+        let Some(held) = self.options.get_mut(option as usize) else {
+            return -1;
+        };
         if value < *min || value > *max {
             return -1;
         }

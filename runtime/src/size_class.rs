@@ -59,19 +59,19 @@ const fn search(size: u32) -> u8 {
 
 /// The number of a size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Class(u8);
+pub struct Class(u32);
 
 impl Class {
     /// The class with this number, below [`CLASSES`].
     #[inline(always)]
     pub const fn new(number: u32) -> Self {
-        Self(number as u8)
+        Self(number)
     }
 
     /// The smallest class that holds `size` bytes, at most [`MAX_TABLE`].
     #[inline(always)]
     pub fn of_table(size: u32) -> Self {
-        Self(CLASS_TABLE[((size + 7) >> 3) as usize & 255])
+        Self(CLASS_TABLE[((size + 7) >> 3) as usize & 255] as u32)
     }
 
     /// The smallest class that holds `size` bytes, at most [`MAX_SMALL`].
@@ -90,7 +90,7 @@ impl Class {
     /// Its number.
     #[inline(always)]
     pub const fn index(self) -> u32 {
-        self.0 as u32
+        self.0
     }
 
     /// Bytes in a cell.
@@ -119,8 +119,14 @@ const _: () = {
     while class < CLASSES {
         let size = CELL_SIZE[class];
         assert!(class == 0 || size > CELL_SIZE[class - 1], "sizes ascend");
-        assert!(size.is_multiple_of(if class == 0 { 8 } else { 16 }), "cells are aligned");
-        assert!(class == 0 || BLOCK_SIZE / size <= MAX_CELLS, "only the first class is cut short");
+        assert!(
+            size.is_multiple_of(if class == 0 { 8 } else { 16 }),
+            "cells are aligned"
+        );
+        assert!(
+            class == 0 || BLOCK_SIZE / size <= MAX_CELLS,
+            "only the first class is cut short"
+        );
         // The division is exact for each multiple of 8 in a block: it suffices to look at the
         // offsets where the quotient changes.
         let mut offset = 0;

@@ -98,7 +98,10 @@ stats! {
 const _: () = {
     let mut i = 0;
     while i < STATS.len() {
-        assert!(STATS[i].stat as usize == i, "the table is indexed by number");
+        assert!(
+            STATS[i].stat as usize == i,
+            "the table is indexed by number"
+        );
         i += 1;
     }
 };
@@ -157,7 +160,9 @@ impl<M: Memory> Runtime<M> {
 
     /// The value of a statistic; -1 for an unknown one.
     pub fn stat(&self, id: u32) -> i64 {
-        let Some(stat) = Stat::from_id(id) else { return -1 };
+        let Some(stat) = Stat::from_id(id) else {
+            return -1;
+        };
         let counters = &self.counters;
         let (bytes, objects) = self.uncounted();
         let blocks = |count: u32| u64::from(count) * u64::from(BLOCK_SIZE);

@@ -69,7 +69,9 @@ pub(crate) struct Tables {
 
 impl core::fmt::Debug for Tables {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Tables").field("in_use", &self.heap.is_some()).finish()
+        f.debug_struct("Tables")
+            .field("in_use", &self.heap.is_some())
+            .finish()
     }
 }
 
@@ -78,8 +80,10 @@ impl Tables {
 }
 
 fn new_heap(base: *mut u8, bytes: usize) -> Dlmalloc<Stock> {
-    let mut heap =
-        Dlmalloc::new_with_allocator(Stock { base: Cell::new(base), bytes: Cell::new(bytes) });
+    let mut heap = Dlmalloc::new_with_allocator(Stock {
+        base: Cell::new(base),
+        bytes: Cell::new(bytes),
+    });
     let accepted = heap.set_granularity(BLOCK_SIZE as usize);
     debug_assert!(accepted, "a block is a power of two");
     heap
@@ -102,11 +106,17 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn table_try(&mut self, bytes: u32) -> Addr {
-        let Some(heap) = &mut self.tables.heap else { return Addr::NULL };
+        let Some(heap) = &mut self.tables.heap else {
+            return Addr::NULL;
+        };
         // SAFETY: any size may be asked for; the result is aligned to two pointers, which is
         // enough for tables of 64-bit words.
         let ptr = unsafe { heap.c_malloc(bytes as usize) };
-        if ptr.is_null() { Addr::NULL } else { self.mem.addr_of(ptr) }
+        if ptr.is_null() {
+            Addr::NULL
+        } else {
+            self.mem.addr_of(ptr)
+        }
     }
 
     fn stock(&mut self, block: Block, count: u32) {

@@ -89,7 +89,7 @@ impl<M: Memory> Runtime<M> {
         let regions = self.mem.regions();
         let room = sp >= regions.stack_base && sp < regions.stack_limit && sp.is_aligned(4);
         if room {
-            self.mem.store32(sp, 0);
+            self.mem.store32(sp, 0, 0);
             self.mem.set_sp(sp.plus(4));
         }
         let slot = level as usize & (LEVELS - 1);

@@ -46,17 +46,44 @@ impl Invariant {
     pub const ALL: [(Self, &'static str); 14] = [
         (Self::Kind, "a byte of the block table is no kind of block"),
         (Self::Record, "a block in the heap has no record"),
-        (Self::AllocBits, "alloc bits are set for cells that a block does not have"),
-        (Self::MarkBits, "mark bits are set for cells that are not allocated"),
-        (Self::Large, "the blocks of a large object do not belong together"),
+        (
+            Self::AllocBits,
+            "alloc bits are set for cells that a block does not have",
+        ),
+        (
+            Self::MarkBits,
+            "mark bits are set for cells that are not allocated",
+        ),
+        (
+            Self::Large,
+            "the blocks of a large object do not belong together",
+        ),
         (Self::Used, "the count of blocks in use is wrong"),
-        (Self::SweepList, "a block in a sweep list is of another kind than the list"),
-        (Self::Run, "an allocation run is not in a block of its kind, or its cells are not set aside"),
-        (Self::WrapEntry, "an entry of the wrap-table has no object, or its object is not flagged as a wrapper"),
-        (Self::WrapCount, "the number of objects flagged as wrappers is not that of the entries"),
-        (Self::ShadowStack, "the guard word above the shadow stack was overwritten, or gc_sp is out of range"),
+        (
+            Self::SweepList,
+            "a block in a sweep list is of another kind than the list",
+        ),
+        (
+            Self::Run,
+            "an allocation run is not in a block of its kind, or its cells are not set aside",
+        ),
+        (
+            Self::WrapEntry,
+            "an entry of the wrap-table has no object, or its object is not flagged as a wrapper",
+        ),
+        (
+            Self::WrapCount,
+            "the number of objects flagged as wrappers is not that of the entries",
+        ),
+        (
+            Self::ShadowStack,
+            "the guard word above the shadow stack was overwritten, or gc_sp is out of range",
+        ),
         (Self::Pin, "a pinned object is not allocated"),
-        (Self::Interrupted, "a collection was interrupted in the middle"),
+        (
+            Self::Interrupted,
+            "a collection was interrupted in the middle",
+        ),
         (Self::Internal, "the runtime's own code panicked"),
     ];
 }
@@ -70,7 +97,12 @@ impl<M: Memory> Runtime<M> {
         if self.heap.lo.is_none() {
             return 0;
         }
-        let checks = [Self::check_blocks, Self::check_runs, Self::check_wrappers, Self::check_roots];
+        let checks = [
+            Self::check_blocks,
+            Self::check_runs,
+            Self::check_wrappers,
+            Self::check_roots,
+        ];
         for check in checks {
             if let Err(invariant) = check(self) {
                 return invariant as u32;
@@ -96,7 +128,11 @@ impl<M: Memory> Runtime<M> {
             } else if kind == Kind::INTERNAL {
                 internal += 1;
             } else if kind != Kind::FOREIGN && !kind.is_free() {
-                return Err(if kind == Kind::TAIL { Invariant::Large } else { Invariant::Kind });
+                return Err(if kind == Kind::TAIL {
+                    Invariant::Large
+                } else {
+                    Invariant::Kind
+                });
             }
             if kind != Kind::FOREIGN && !kind.is_free() {
                 used += length;
@@ -106,7 +142,11 @@ impl<M: Memory> Runtime<M> {
         if used != self.heap.used || internal != self.heap.internal {
             return Err(Invariant::Used);
         }
-        if flagged == self.wraps.live { Ok(()) } else { Err(Invariant::WrapCount) }
+        if flagged == self.wraps.live {
+            Ok(())
+        } else {
+            Err(Invariant::WrapCount)
+        }
     }
 
     fn check_record(&self, block: Block) -> Result<(), Invariant> {
@@ -120,7 +160,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Returns how many cells are flagged as wrappers.
     fn check_small(&self, block: Block, kind: Kind) -> Result<u32, Invariant> {
-        if kind.byte() >= Kind::END {
+        if kind.number() >= Kind::END {
             return Err(Invariant::Kind);
         }
         let record = self.record(block);
@@ -157,9 +197,7 @@ impl<M: Memory> Runtime<M> {
         }
         for tail in block.plus(1).up_to(end) {
             let distance = tail.index() - block.index();
-            if self.kind(tail) != Kind::TAIL
-                || self.record(tail).length(&self.mem) != distance
-            {
+            if self.kind(tail) != Kind::TAIL || self.record(tail).length(&self.mem) != distance {
                 return Err(Invariant::Large);
             }
         }
@@ -200,10 +238,7 @@ impl<M: Memory> Runtime<M> {
     fn check_wrappers(&self) -> Result<(), Invariant> {
         for entry in 0..self.wraps.live {
             let ptr = self.wrap_ptr(entry);
-            let flagged = self.object(ptr).is_some_and(|object| {
-                self.record(object.block).is_marked(&self.mem, object.bit)
-            });
-            if !flagged {
+            if !self.is_object(ptr) || !self.is_flagged(ptr) {
                 return Err(Invariant::WrapEntry);
             }
         }
@@ -214,10 +249,14 @@ impl<M: Memory> Runtime<M> {
         let regions = self.mem.regions();
         let sp = self.mem.sp();
         let in_range = sp >= regions.stack_base && sp <= regions.stack_limit && sp.is_aligned(4);
-        if !in_range || self.mem.load32(regions.stack_limit) != GUARD {
+        if !in_range || self.mem.load32(regions.stack_limit, 0) != GUARD {
             return Err(Invariant::ShadowStack);
         }
-        let pinned = |ptr: u32| ptr == 0 || self.object(Addr::new(ptr)).is_some();
-        if self.pin_pointers().all(pinned) { Ok(()) } else { Err(Invariant::Pin) }
+        let pinned = |ptr: u32| ptr == 0 || self.is_object(Addr::new(ptr));
+        if self.pin_pointers().all(pinned) {
+            Ok(())
+        } else {
+            Err(Invariant::Pin)
+        }
     }
 }

@@ -68,6 +68,16 @@ impl WasmMemory {
     }
 }
 
+/// # Safety
+///
+/// `at + offset` does not wrap.
+#[inline(always)]
+unsafe fn place(at: Addr, offset: u32) -> *mut u8 {
+    // SAFETY: the machine's memory is one allocation; the caller promises that the sum is in it.
+    unsafe { (at.get() as *mut u8).add(offset as usize) }
+}
+
+#[inline(always)]
 fn table(offset: usize) -> Addr {
     Addr::new((&raw const TABLES) as u32 + offset as u32)
 }
@@ -76,39 +86,39 @@ fn table(offset: usize) -> Addr {
 // data; linear memory never moves or shrinks, and the machine zeroes and checks it.
 unsafe impl Memory for WasmMemory {
     #[inline(always)]
-    fn load8(&self, at: Addr) -> u8 {
+    fn load8(&self, at: Addr, offset: u32) -> u8 {
         // SAFETY: the machine traps outside linear memory; bytes there have no types.
-        unsafe { (at.get() as *const u8).read() }
+        unsafe { place(at, offset).cast::<u8>().read() }
     }
 
     #[inline(always)]
-    fn load32(&self, at: Addr) -> u32 {
+    fn load32(&self, at: Addr, offset: u32) -> u32 {
         // SAFETY: as for `load8`; wasm loads need no alignment.
-        unsafe { (at.get() as *const u32).read() }
+        unsafe { place(at, offset).cast::<u32>().read() }
     }
 
     #[inline(always)]
-    fn load64(&self, at: Addr) -> u64 {
+    fn load64(&self, at: Addr, offset: u32) -> u64 {
         // SAFETY: as for `load32`.
-        unsafe { (at.get() as *const u64).read() }
+        unsafe { place(at, offset).cast::<u64>().read() }
     }
 
     #[inline(always)]
-    fn store8(&mut self, at: Addr, value: u8) {
+    fn store8(&mut self, at: Addr, offset: u32, value: u8) {
         // SAFETY: as for `load8`; the caller stores to tables and free cells only.
-        unsafe { (at.get() as *mut u8).write(value) }
+        unsafe { place(at, offset).cast::<u8>().write(value) }
     }
 
     #[inline(always)]
-    fn store32(&mut self, at: Addr, value: u32) {
+    fn store32(&mut self, at: Addr, offset: u32, value: u32) {
         // SAFETY: as for `store8`.
-        unsafe { (at.get() as *mut u32).write(value) }
+        unsafe { place(at, offset).cast::<u32>().write(value) }
     }
 
     #[inline(always)]
-    fn store64(&mut self, at: Addr, value: u64) {
+    fn store64(&mut self, at: Addr, offset: u32, value: u64) {
         // SAFETY: as for `store8`.
-        unsafe { (at.get() as *mut u64).write(value) }
+        unsafe { place(at, offset).cast::<u64>().write(value) }
     }
 
     #[inline(always)]
@@ -121,8 +131,7 @@ unsafe impl Memory for WasmMemory {
     fn copy(&mut self, to: Addr, from: Addr, bytes: u32) {
         // SAFETY: as for `store8`; the caller's ranges do not overlap.
         unsafe {
-            (to.get() as *mut u8)
-                .copy_from_nonoverlapping(from.get() as *const u8, bytes as usize);
+            (to.get() as *mut u8).copy_from_nonoverlapping(from.get() as *const u8, bytes as usize);
         }
     }
 

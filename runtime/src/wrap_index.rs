@@ -18,7 +18,11 @@ pub(crate) struct WrapIndex {
 }
 
 impl WrapIndex {
-    pub(crate) const EMPTY: Self = Self { at: Addr::NULL, capacity: 0, used: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        at: Addr::NULL,
+        capacity: 0,
+        used: 0,
+    };
 
     /// Forgets everything, as entries are about to move.
     pub(crate) fn invalidate(&mut self) {
@@ -37,12 +41,14 @@ impl<M: Memory> Runtime<M> {
     /// The number of a wrapper's entry, which there is.
     pub(crate) fn find_wrapper(&mut self, ptr: Addr) -> Option<u32> {
         if self.wraps.index.used == 0 && !self.build_index() {
-            return (0..self.wraps.live).rev().find(|&entry| self.wrap_ptr(entry) == ptr);
+            return (0..self.wraps.live)
+                .rev()
+                .find(|&entry| self.wrap_ptr(entry) == ptr);
         }
         let mask = self.wraps.index.capacity - 1;
         let mut slot = hash(ptr) & mask;
         loop {
-            let entry = self.mem.load32(self.wraps.index.at.plus(slot * 4));
+            let entry = self.mem.load32(self.wraps.index.at, slot * 4);
             if entry == 0 {
                 return None;
             }
@@ -71,8 +77,8 @@ impl<M: Memory> Runtime<M> {
         let mut slot = hash(ptr) & mask;
         loop {
             let at = self.wraps.index.at.plus(slot * 4);
-            if self.mem.load32(at) == 0 {
-                self.mem.store32(at, entry + 1);
+            if self.mem.load32(at, 0) == 0 {
+                self.mem.store32(at, 0, entry + 1);
                 self.wraps.index.used += 1;
                 return;
             }
@@ -91,9 +97,14 @@ impl<M: Memory> Runtime<M> {
             if self.wraps.index.capacity != 0 {
                 self.table_free(self.wraps.index.at);
             }
-            self.wraps.index = WrapIndex { at: table, capacity: wanted, used: 0 };
+            self.wraps.index = WrapIndex {
+                at: table,
+                capacity: wanted,
+                used: 0,
+            };
         }
-        self.mem.fill(self.wraps.index.at, self.wraps.index.capacity * 4, 0);
+        self.mem
+            .fill(self.wraps.index.at, self.wraps.index.capacity * 4, 0);
         for entry in 0..self.wraps.live {
             let ptr = self.wrap_ptr(entry);
             if !ptr.is_null() {

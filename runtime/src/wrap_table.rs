@@ -15,7 +15,6 @@
 //! mark bit says that it has an entry.
 
 use crate::addr::Addr;
-use crate::block::{Bit, Record};
 use crate::error::ErrorCode;
 use crate::memory::{Memory, WRAP_ENTRY_BYTES, WRAP_TABLE_ENTRIES};
 use crate::options::GcOption;
@@ -50,43 +49,63 @@ impl<M: Memory> Runtime<M> {
     /// Entries that there is room for.
     #[inline(always)]
     pub(crate) fn wrap_capacity(&self) -> u32 {
-        if self.wraps.capacity == 0 { WRAP_TABLE_ENTRIES } else { self.wraps.capacity }
+        if self.wraps.capacity == 0 {
+            WRAP_TABLE_ENTRIES
+        } else {
+            self.wraps.capacity
+        }
     }
 
     #[inline(always)]
     fn wrap_entry(&self, entry: u32) -> Addr {
-        let table =
-            if self.wraps.at.is_null() { self.mem.regions().wrap_table } else { self.wraps.at };
+        let table = if self.wraps.at.is_null() {
+            self.mem.regions().wrap_table
+        } else {
+            self.wraps.at
+        };
         table.plus(entry * WRAP_ENTRY_BYTES)
     }
 
     /// The object of an entry.
     pub(crate) fn wrap_ptr(&self, entry: u32) -> Addr {
-        Addr::new(self.mem.load32(self.wrap_entry(entry)))
+        Addr::new(self.mem.load32(self.wrap_entry(entry), 0))
     }
 
     fn copy_entry(&mut self, to: u32, from: u32) {
         let (to, from) = (self.wrap_entry(to), self.wrap_entry(from));
-        let (low, high) = (self.mem.load64(from), self.mem.load64(from.plus(8)));
-        self.mem.store64(to, low);
-        self.mem.store64(to.plus(8), high);
+        let (low, high) = (self.mem.load64(from, 0), self.mem.load64(from, 8));
+        self.mem.store64(to, 0, low);
+        self.mem.store64(to, 8, high);
     }
 
     fn swap_entries(&mut self, a: u32, b: u32) {
         let at = self.wrap_entry(b);
-        let (low, high) = (self.mem.load64(at), self.mem.load64(at.plus(8)));
+        let (low, high) = (self.mem.load64(at, 0), self.mem.load64(at, 8));
         self.copy_entry(b, a);
         let at = self.wrap_entry(a);
-        self.mem.store64(at, low);
-        self.mem.store64(at.plus(8), high);
+        self.mem.store64(at, 0, low);
+        self.mem.store64(at, 8, high);
     }
 
-    /// The record and bit of an allocated object.
-    #[inline(always)]
-    fn bit_of(&self, ptr: Addr) -> (Record, Bit) {
-        let kind = self.kind(ptr.block());
-        let cell = if kind.is_small() { kind.class().cell_at(ptr.block_offset()) } else { 0 };
-        (self.record(ptr.block()), Bit::of(cell))
+    /// Whether the mark bit of an object is set.
+    #[inline(never)]
+    pub(crate) fn is_flagged(&self, object: Addr) -> bool {
+        self.record_inline(object.block())
+            .is_marked(&self.mem, self.bit_of(object))
+    }
+
+    #[inline(never)]
+    pub(crate) fn flag(&mut self, object: Addr) {
+        let bit = self.bit_of(object);
+        self.record_inline(object.block())
+            .set_mark(&mut self.mem, bit);
+    }
+
+    #[inline(never)]
+    fn unflag(&mut self, object: Addr) {
+        let bit = self.bit_of(object);
+        self.record_inline(object.block())
+            .clear_mark(&mut self.mem, bit);
     }
 
     /// First half of a registration: checks the object, and collects if it is time to, or if the
@@ -104,20 +123,26 @@ impl<M: Memory> Runtime<M> {
         let slow = full
             || self.pace.registered >= self.pace.registrations
             || self.option(GcOption::Eager) != 0;
-        if slow { self.register_slow(Addr::new(ptr), full) } else { Ok(()) }
+        if slow {
+            self.register_slow(Addr::new(ptr), full)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
-        let Some(object) = self.object(Addr::new(ptr)) else {
+        let object = Addr::new(ptr);
+        if !self.is_object(object) {
             return Err(self.fail(ErrorCode::NotAnObject, ptr));
-        };
-        if self.record(object.block).is_marked(&self.mem, object.bit) {
+        }
+        if self.is_flagged(object) {
             return Err(self.fail(ErrorCode::AlreadyRegistered, ptr));
         }
         Ok(())
     }
 
     #[cold]
+    #[inline(never)]
     fn register_slow(&mut self, ptr: Addr, full: bool) -> Result<(), Failed> {
         self.wraps.in_flight = ptr;
         let collections = self.counters.collections;
@@ -175,12 +200,11 @@ impl<M: Memory> Runtime<M> {
             self.copy_entry(self.wraps.used, entry);
         }
         let at = self.wrap_entry(entry);
-        self.mem.store32(at, ptr);
-        self.mem.store32(at.plus(4), kind);
-        self.mem.store32(at.plus(8), handle);
-        self.mem.store32(at.plus(12), external);
-        let (record, bit) = self.bit_of(Addr::new(ptr));
-        record.set_mark(&mut self.mem, bit);
+        self.mem.store32(at, 0, ptr);
+        self.mem.store32(at, 4, kind);
+        self.mem.store32(at, 8, handle);
+        self.mem.store32(at, 12, external);
+        self.flag(Addr::new(ptr));
         self.wraps.live += 1;
         self.wraps.used += 1;
         self.index_wrapper(Addr::new(ptr), entry);
@@ -203,16 +227,20 @@ impl<M: Memory> Runtime<M> {
     }
 
     #[cold]
+    #[inline(never)]
     fn grow_wrap_table(&mut self, limit: u32) -> bool {
         let old = self.wrap_capacity();
         let capacity = old.saturating_mul(2).min(limit);
-        let Some(bytes) = capacity.checked_mul(WRAP_ENTRY_BYTES) else { return false };
+        let Some(bytes) = capacity.checked_mul(WRAP_ENTRY_BYTES) else {
+            return false;
+        };
         let table = self.table_alloc(bytes);
         if table.is_null() {
             return false;
         }
         let first = self.wrap_entry(0);
-        self.mem.copy(table, first, self.wraps.used * WRAP_ENTRY_BYTES);
+        self.mem
+            .copy(table, first, self.wraps.used * WRAP_ENTRY_BYTES);
         if !self.wraps.at.is_null() {
             self.table_free(first);
         }
@@ -228,15 +256,17 @@ impl<M: Memory> Runtime<M> {
     /// `NOT_AN_OBJECT`.
     pub fn release(&mut self, ptr: u32) -> Result<bool, Failed> {
         self.enter_or_fail()?;
-        let Some(object) = self.object(Addr::new(ptr)) else {
+        let object = Addr::new(ptr);
+        if !self.is_object(object) {
             return Err(self.fail(ErrorCode::NotAnObject, ptr));
-        };
-        let record = self.record(object.block);
-        if !record.is_marked(&self.mem, object.bit) {
+        }
+        if !self.is_flagged(object) {
             return Ok(false);
         }
-        let Some(entry) = self.find_wrapper(object.base) else { return Ok(false) };
-        record.clear_mark(&mut self.mem, object.bit);
+        let Some(entry) = self.find_wrapper(object) else {
+            return Ok(false);
+        };
+        self.unflag(object);
         self.set_telling_entry(entry);
         // The last of the living fills the gap, and the last of the dead fills that one's.
         let (last_live, last) = (self.wraps.live - 1, self.wraps.used - 1);
@@ -254,9 +284,9 @@ impl<M: Memory> Runtime<M> {
 
     fn set_telling_entry(&mut self, entry: u32) {
         let at = self.wrap_entry(entry);
-        self.telling.kind = self.mem.load32(at.plus(4));
-        self.telling.handle = self.mem.load32(at.plus(8));
-        let external = self.mem.load32(at.plus(12));
+        self.telling.kind = self.mem.load32(at, 4);
+        self.telling.handle = self.mem.load32(at, 8);
+        let external = self.mem.load32(at, 12);
         if entry < self.wraps.live {
             self.counters.external -= u64::from(external);
         }
@@ -291,16 +321,14 @@ impl<M: Memory> Runtime<M> {
     /// Clears the mark bits that say "has an entry", so that marking can use them.
     pub(crate) fn clear_wrapper_marks(&mut self) {
         for entry in 0..self.wraps.live {
-            let (record, bit) = self.bit_of(self.wrap_ptr(entry));
-            record.clear_mark(&mut self.mem, bit);
+            self.unflag(self.wrap_ptr(entry));
         }
     }
 
     /// Sets them again.
     pub(crate) fn set_wrapper_marks(&mut self) {
         for entry in 0..self.wraps.live {
-            let (record, bit) = self.bit_of(self.wrap_ptr(entry));
-            record.set_mark(&mut self.mem, bit);
+            self.flag(self.wrap_ptr(entry));
         }
     }
 
@@ -308,14 +336,13 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn sort_out_dead_wrappers(&mut self) {
         let mut live = 0;
         for entry in 0..self.wraps.live {
-            let (record, bit) = self.bit_of(self.wrap_ptr(entry));
-            if record.is_marked(&self.mem, bit) {
+            if self.is_flagged(self.wrap_ptr(entry)) {
                 if live != entry {
                     self.swap_entries(live, entry);
                 }
                 live += 1;
             } else {
-                let external = self.mem.load32(self.wrap_entry(entry).plus(12));
+                let external = self.mem.load32(self.wrap_entry(entry), 12);
                 self.counters.external -= u64::from(external);
             }
         }
