@@ -69,11 +69,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[inline(always)]
 fn alloc_or_null(size: u32, atomic: bool) -> Addr {
     let object = Import.with(|runtime| runtime.alloc_fast(size, atomic));
-    if object.is_null() {
-        alloc_slow(size, atomic)
-    } else {
-        object
-    }
+    if object.is_null() { alloc_slow(size, atomic) } else { object }
 }
 
 #[cold]
@@ -92,11 +88,7 @@ fn alloc_slow_or_trap(size: u32, atomic: bool) -> Addr {
 #[inline(always)]
 fn alloc_or_trap(size: u32, atomic: bool) -> u32 {
     let object = Import.with(|runtime| runtime.alloc_fast(size, atomic));
-    if object.is_null() {
-        alloc_slow_or_trap(size, atomic).get()
-    } else {
-        object.get()
-    }
+    if object.is_null() { alloc_slow_or_trap(size, atomic).get() } else { object.get() }
 }
 
 #[unsafe(no_mangle)]

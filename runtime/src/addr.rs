@@ -104,16 +104,16 @@ impl Block {
         Addr(self.0 << BLOCK_SHIFT)
     }
 
+    /// How many blocks this one is above `lower`.
+    #[inline(always)]
+    pub const fn since(self, lower: Self) -> u32 {
+        self.0.wrapping_sub(lower.0)
+    }
+
     /// The block `count` blocks further up.
     #[inline(always)]
     pub const fn plus(self, count: u32) -> Self {
         Self(self.0.wrapping_add(count))
-    }
-
-    /// The blocks from this one up to, and without, `end`.
-    #[inline(always)]
-    pub fn up_to(self, end: Self) -> impl DoubleEndedIterator<Item = Self> {
-        (self.0..end.0).map(Self)
     }
 }
 

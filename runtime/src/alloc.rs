@@ -36,11 +36,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) const EMPTY: Self = Self {
-        bump: Addr::NULL,
-        end: Addr::NULL,
-        start: Addr::NULL,
-    };
+    pub(crate) const EMPTY: Self = Self { bump: Addr::NULL, end: Addr::NULL, start: Addr::NULL };
 }
 
 /// Where the next run of a kind comes from.
@@ -58,13 +54,8 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    pub(crate) const EMPTY: Self = Self {
-        block: Block::NONE,
-        cell: 0,
-        zeroed: false,
-        first: Block::NONE,
-        last: Block::NONE,
-    };
+    pub(crate) const EMPTY: Self =
+        Self { block: Block::NONE, cell: 0, zeroed: false, first: Block::NONE, last: Block::NONE };
 }
 
 impl<M: Memory> Runtime<M> {
@@ -150,13 +141,7 @@ impl<M: Memory> Runtime<M> {
         if !first.is_none() {
             let link = Block::new(self.record(first).link(&self.mem));
             let sweep = &mut self.sweep[kind.run()];
-            *sweep = Sweep {
-                block: first,
-                cell: 0,
-                zeroed: false,
-                first: link,
-                ..*sweep
-            };
+            *sweep = Sweep { block: first, cell: 0, zeroed: false, first: link, ..*sweep };
             return true;
         }
         let block = self.take_blocks(1);
@@ -166,12 +151,7 @@ impl<M: Memory> Runtime<M> {
         let zeroed = self.kind(block) == Kind::FRESH;
         self.set_kind(block, kind);
         let sweep = &mut self.sweep[kind.run()];
-        *sweep = Sweep {
-            block,
-            cell: 0,
-            zeroed,
-            ..*sweep
-        };
+        *sweep = Sweep { block, cell: 0, zeroed, ..*sweep };
         true
     }
 
@@ -197,11 +177,7 @@ impl<M: Memory> Runtime<M> {
         if !kind.is_atomic() && !sweep.zeroed {
             self.mem.fill(start, bytes, 0);
         }
-        self.runs[kind.run()] = Run {
-            bump: start,
-            end: start.plus(bytes),
-            start,
-        };
+        self.runs[kind.run()] = Run { bump: start, end: start.plus(bytes), start };
         self.spend(bytes);
         true
     }
@@ -212,12 +188,11 @@ impl<M: Memory> Runtime<M> {
         if run.start.is_null() {
             return;
         }
-        let size = kind.class().cell_size();
-        self.count_allocated(run.bump.since(run.start), size);
+        self.count_run(kind);
         if run.bump != run.end {
-            let block = run.start.block();
-            let first = run.bump.since(block.start()) / size;
-            let end = run.end.since(block.start()) / size;
+            let block = run.bump.block();
+            let first = kind.class().cell_at(run.bump.since(block.start()));
+            let end = kind.class().cell_at(run.end.since(block.start()));
             let record = self.record(block);
             record.set_alloc(&mut self.mem, first, end, false);
             // Bring the sweep back, in case it goes on without a collection.
@@ -228,21 +203,28 @@ impl<M: Memory> Runtime<M> {
 
     /// Ends all runs, so that the bitmaps say exactly what is allocated.
     pub(crate) fn close_runs(&mut self) {
-        for run in 0..USED_RUNS {
+        let mut run = 0;
+        while run < USED_RUNS {
             self.close_run(Kind::of_run(run));
+            run += 1;
         }
     }
 
-    /// Bytes and objects that the current runs have handed out.
-    pub(crate) fn uncounted(&self) -> (u64, u64) {
-        let (mut bytes, mut objects) = (0, 0);
-        for index in 0..USED_RUNS {
-            let run = self.runs[index & (RUNS - 1)];
-            let used = run.bump.since(run.start);
-            bytes += u64::from(used);
-            objects += u64::from(used / Kind::of_run(index).class().cell_size());
+    /// Counts what the run of a kind has handed out since it was last counted.
+    fn count_run(&mut self, kind: Kind) {
+        let run = &mut self.runs[kind.run()];
+        let bytes = run.bump.since(run.start);
+        run.start = run.bump;
+        self.count_allocated(bytes, kind.class().cell_at(bytes));
+    }
+
+    /// Counts what all runs have handed out.
+    pub(crate) fn count_runs(&mut self) {
+        let mut run = 0;
+        while run < USED_RUNS {
+            self.count_run(Kind::of_run(run));
+            run += 1;
         }
-        (bytes, objects)
     }
 
     /// Whether the cell at `cell`, whose alloc bit is set, was handed out yet: not if it is in
@@ -279,11 +261,7 @@ impl<M: Memory> Runtime<M> {
             return Addr::NULL;
         }
         let base = block.start().plus(cell * kind.class().cell_size());
-        if self.is_handed_out(kind, base) {
-            base
-        } else {
-            Addr::NULL
-        }
+        if self.is_handed_out(kind, base) { base } else { Addr::NULL }
     }
 
     /// Whether `ptr` is the base of an allocated object.
@@ -305,10 +283,6 @@ impl<M: Memory> Runtime<M> {
     #[inline(always)]
     pub(crate) fn bit_of(&self, base: Addr) -> Bit {
         let kind = self.kind(base.block());
-        Bit::of(if kind.is_small() {
-            kind.class().cell_at(base.block_offset())
-        } else {
-            0
-        })
+        Bit::of(if kind.is_small() { kind.class().cell_at(base.block_offset()) } else { 0 })
     }
 }

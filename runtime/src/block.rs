@@ -141,10 +141,7 @@ impl Bit {
     /// The alloc bit of a cell; its mark bit is in the next word.
     #[inline(always)]
     pub const fn of(cell: u32) -> Self {
-        Self {
-            word: (cell >> 6) << 4,
-            mask: 1 << (cell & 63),
-        }
+        Self { word: (cell >> 6) << 4, mask: 1 << (cell & 63) }
     }
 }
 

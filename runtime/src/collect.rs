@@ -5,6 +5,7 @@ use crate::error::ErrorCode;
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::runtime::{Failed, Runtime};
+use crate::stats::Stat;
 use crate::verify::Invariant;
 
 impl<M: Memory> Runtime<M> {
@@ -47,14 +48,14 @@ impl<M: Memory> Runtime<M> {
     fn account(&mut self, blocks: u32) {
         let found = &self.stack;
         let work = found.words + found.objects + u64::from(blocks);
-        let live = found.bytes;
-        let counters = &mut self.counters;
-        counters.collections += 1;
-        counters.live_bytes = live;
-        counters.live_objects = found.objects;
-        counters.last_work = work;
-        counters.max_work = counters.max_work.max(work);
-        self.start_period(live);
+        let (bytes, objects) = (found.bytes, found.objects);
+        self.counters[Stat::Collections] += 1;
+        self.counters[Stat::LiveBytes] = bytes;
+        self.counters[Stat::LiveObjects] = objects;
+        self.counters[Stat::LastWork] = work;
+        let most = &mut self.counters[Stat::MaxWork];
+        *most = (*most).max(work);
+        self.start_period(bytes);
     }
 
     fn verify_or_fail(&mut self) -> Result<(), Failed> {
@@ -89,11 +90,7 @@ impl<M: Memory> Runtime<M> {
     /// The same as a result.
     #[inline]
     pub(crate) fn enter_or_fail(&mut self) -> Result<(), Failed> {
-        if self.enter() {
-            Ok(())
-        } else {
-            Err(Failed::stored())
-        }
+        if self.enter() { Ok(()) } else { Err(Failed::stored()) }
     }
 
     /// The base of the object that an address lies in; null if there is none.
@@ -104,10 +101,6 @@ impl<M: Memory> Runtime<M> {
     /// The usable size of the object that an address lies in, in bytes; 0 if there is none.
     pub fn size(&self, ptr: u32) -> u32 {
         let base = self.base(ptr);
-        if base.is_null() {
-            0
-        } else {
-            self.size_of(base)
-        }
+        if base.is_null() { 0 } else { self.size_of(base) }
     }
 }

@@ -55,16 +55,17 @@ impl<M: Memory> Runtime<M> {
     /// The kind of a block.
     #[inline(always)]
     pub(crate) fn kind(&self, block: Block) -> Kind {
-        Kind::from_byte(
-            self.mem
-                .load8(self.mem.regions().block_table, block.index()),
-        )
+        Kind::from_byte(self.mem.load8(self.mem.regions().block_table, block.index()))
     }
 
     #[inline(always)]
     pub(crate) fn set_kind(&mut self, block: Block, kind: Kind) {
-        self.mem
-            .store8(self.mem.regions().block_table, block.index(), kind.byte());
+        self.mem.store8(self.mem.regions().block_table, block.index(), kind.byte());
+    }
+
+    pub(crate) fn set_kinds(&mut self, first: Block, count: u32, kind: Kind) {
+        let at = self.mem.regions().block_table.plus(first.index());
+        self.mem.fill(at, count, kind.byte());
     }
 
     /// The address of a group's metadata block; null if it has none.
@@ -88,8 +89,7 @@ impl<M: Memory> Runtime<M> {
     #[inline(always)]
     pub(crate) fn record_addr(&self, block: Block) -> Addr {
         let slot = block.index() & (GROUP_BLOCKS - 1);
-        self.metadata(block.index() >> GROUP_SHIFT)
-            .plus(slot << RECORD_SHIFT)
+        self.metadata(block.index() >> GROUP_SHIFT).plus(slot << RECORD_SHIFT)
     }
 
     /// Whether a block that was taken from the heap has a record at all.
@@ -123,9 +123,7 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn take_internal(&mut self, count: u32) -> Block {
         let block = self.take_blocks(count);
         if !block.is_none() {
-            for block in block.up_to(block.plus(count)) {
-                self.set_kind(block, Kind::INTERNAL);
-            }
+            self.set_kinds(block, count, Kind::INTERNAL);
             self.heap.internal += count;
         }
         block
@@ -139,9 +137,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Gives blocks back to the heap.
     pub(crate) fn free_blocks(&mut self, block: Block, count: u32) {
-        for block in block.up_to(block.plus(count)) {
-            self.set_kind(block, Kind::FREE);
-        }
+        self.set_kinds(block, count, Kind::FREE);
         self.heap.used -= count;
         self.heap.hint = self.heap.hint.min(block);
         self.heap.hopeless = 0;
@@ -156,11 +152,7 @@ impl<M: Memory> Runtime<M> {
     fn find_free(&mut self, count: u32) -> Block {
         if count == 1 {
             let found = self.scan_free(self.heap.hint, self.heap.hi, 1);
-            self.heap.hint = if found.is_none() {
-                self.heap.hi
-            } else {
-                found.plus(1)
-            };
+            self.heap.hint = if found.is_none() { self.heap.hi } else { found.plus(1) };
             return found;
         }
         if self.heap.hopeless != 0 && count >= self.heap.hopeless {
@@ -186,14 +178,12 @@ impl<M: Memory> Runtime<M> {
 
     fn scan_free(&self, from: Block, end: Block, count: u32) -> Block {
         let mut run = 0;
-        for block in from.up_to(end) {
-            run = if self.kind(block).is_free() {
-                run + 1
-            } else {
-                0
-            };
+        let mut block = from;
+        while block < end {
+            run = if self.kind(block).is_free() { run + 1 } else { 0 };
+            block = block.plus(1);
             if run == count {
-                return Block::new(block.index() + 1 - count);
+                return Block::new(block.index() - count);
             }
         }
         Block::NONE
@@ -214,10 +204,7 @@ impl<M: Memory> Runtime<M> {
             return false;
         }
         let heap_pages = (self.heap.hi.index() - self.heap.lo.index()) / BLOCKS_PER_PAGE;
-        let wanted = needed
-            .max(MIN_GROWTH_PAGES)
-            .max(heap_pages >> GROWTH_SHIFT)
-            .min(room);
+        let wanted = needed.max(MIN_GROWTH_PAGES).max(heap_pages >> GROWTH_SHIFT).min(room);
         let (old, added) = match self.mem.grow(wanted) {
             Some(old) => (old, wanted),
             None => match self.mem.grow(needed) {
@@ -233,8 +220,11 @@ impl<M: Memory> Runtime<M> {
     /// block first: from the free blocks if there are any, else from the start of the addition.
     fn add_blocks(&mut self, start: Block, end: Block, kind: Kind) -> bool {
         let mut first = start;
-        let group_end = (end.index() - 1) >> GROUP_SHIFT;
-        for group in start.index() >> GROUP_SHIFT..=group_end {
+        let last = (end.index() - 1) >> GROUP_SHIFT;
+        let mut next = start.index() >> GROUP_SHIFT;
+        while next <= last {
+            let group = next;
+            next += 1;
             if !self.metadata(group).is_null() {
                 continue;
             }
@@ -252,14 +242,11 @@ impl<M: Memory> Runtime<M> {
             }
             self.set_kind(metadata, Kind::INTERNAL);
             let directory = self.mem.regions().directory;
-            self.mem
-                .store32(directory, group << 2, metadata.start().get());
+            self.mem.store32(directory, group << 2, metadata.start().get());
             self.heap.used += 1;
             self.heap.internal += 1;
         }
-        for block in first.up_to(end) {
-            self.set_kind(block, kind);
-        }
+        self.set_kinds(first, end.since(first), kind);
         self.heap.peak = self.heap.peak.max(self.heap.used);
         self.heap.hint = self.heap.hint.min(first);
         self.heap.hi = self.heap.hi.max(end);

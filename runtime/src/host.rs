@@ -29,11 +29,7 @@ pub fn alloc_slow<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
 /// Allocates `size` bytes; null, with the reason stored, on failure.
 pub fn alloc<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
     let object = host.with(|runtime| runtime.alloc_fast(size, atomic));
-    if object.is_null() {
-        alloc_slow(host, size, atomic)
-    } else {
-        object
-    }
+    if object.is_null() { alloc_slow(host, size, atomic) } else { object }
 }
 
 /// Registers a wrapper.
@@ -86,11 +82,7 @@ pub fn release<H: Host>(host: &H, ptr: u32) -> Result<bool, Failed> {
 pub fn collect<H: Host>(host: &H) -> Result<(), Failed> {
     let refused = host.with(|runtime| {
         runtime.enter_or_fail()?;
-        if runtime.refuse_nested() {
-            Ok(true)
-        } else {
-            runtime.collect().map(|()| false)
-        }
+        if runtime.refuse_nested() { Ok(true) } else { runtime.collect().map(|()| false) }
     });
     if refused == Ok(true) {
         host.with(|runtime| runtime.telling.pending = true);
@@ -134,11 +126,7 @@ fn tell_pending<H: Host>(host: &H, object: Addr) -> bool {
 fn tell_all<H: Host>(host: &H, object: Addr) {
     let level = host.with(|runtime| {
         runtime.telling.pending = false;
-        if runtime.has_dead() {
-            runtime.begin_telling(object)
-        } else {
-            0
-        }
+        if runtime.has_dead() { runtime.begin_telling(object) } else { 0 }
     });
     if level == 0 {
         return;

@@ -19,30 +19,25 @@ impl<M: Memory> Runtime<M> {
         }
         // Neighbours that need zeroing are zeroed in one fill.
         let mut dirty = first;
-        for block in first.up_to(first.plus(count)) {
+        let mut distance = 0;
+        while distance < count {
+            let block = first.plus(distance);
             if self.kind(block) == Kind::FRESH {
                 self.zero(dirty, block, atomic);
                 dirty = block.plus(1);
             }
-            self.set_kind(block, Kind::TAIL);
-            self.record(block)
-                .set_length(&mut self.mem, block.index() - first.index());
+            self.record(block).set_length(&mut self.mem, distance);
+            distance += 1;
         }
         self.zero(dirty, first.plus(count), atomic);
-        self.set_kind(
-            first,
-            if atomic {
-                Kind::LARGE_ATOMIC
-            } else {
-                Kind::LARGE
-            },
-        );
+        self.set_kinds(first, count, Kind::TAIL);
+        self.set_kind(first, if atomic { Kind::LARGE_ATOMIC } else { Kind::LARGE });
         let record = self.record(first);
         record.set_length(&mut self.mem, count);
         record.set_alloc(&mut self.mem, 0, 1, true);
         let bytes = count * BLOCK_SIZE;
         self.spend(bytes);
-        self.count_allocated(bytes, bytes);
+        self.count_allocated(bytes, 1);
         first.start()
     }
 
@@ -53,8 +48,7 @@ impl<M: Memory> Runtime<M> {
 
     fn zero(&mut self, from: Block, end: Block, atomic: bool) {
         if from < end && !atomic {
-            self.mem
-                .fill(from.start(), (end.index() - from.index()) * BLOCK_SIZE, 0);
+            self.mem.fill(from.start(), end.since(from) * BLOCK_SIZE, 0);
         }
     }
 }

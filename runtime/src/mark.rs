@@ -21,6 +21,7 @@ use crate::block::{Bit, Kind};
 use crate::memory::{MARK_STACK_BYTES, Memory};
 use crate::options::GcOption;
 use crate::runtime::Runtime;
+use crate::stats::Stat;
 
 /// Objects larger than this are scanned in pieces, so that the mark stack stays short.
 const CHUNK: u32 = 1024;
@@ -118,10 +119,7 @@ impl<M: Memory> Runtime<M> {
             if cell * size != offset && self.option(GcOption::Interior) == 0 {
                 return;
             }
-            if self
-                .record_inline(at.block())
-                .try_mark(&mut self.mem, Bit::of(cell))
-            {
+            if self.record_inline(at.block()).try_mark(&mut self.mem, Bit::of(cell)) {
                 self.marked(at.block().start().plus(cell * size), size, kind);
             }
         } else if kind >= Kind::TAIL {
@@ -242,12 +240,8 @@ impl<M: Memory> Runtime<M> {
     fn note_dirty(&mut self, block: Block) {
         self.record(block).set_dirty(&mut self.mem, true);
         let empty = self.stack.dirty_end.is_none();
-        self.counters.mark_overflows += u64::from(empty);
-        self.stack.dirty = if empty {
-            block
-        } else {
-            self.stack.dirty.min(block)
-        };
+        self.counters[Stat::MarkOverflows] += u64::from(empty);
+        self.stack.dirty = if empty { block } else { self.stack.dirty.min(block) };
         self.stack.dirty_end = self.stack.dirty_end.max(block.plus(1));
     }
 
@@ -256,7 +250,10 @@ impl<M: Memory> Runtime<M> {
     fn walk_dirty(&mut self) {
         let (from, end) = (self.stack.dirty, self.stack.dirty_end);
         self.stack.dirty_end = Block::NONE;
-        for block in from.up_to(end) {
+        let mut next = from;
+        while next < end {
+            let block = next;
+            next = next.plus(1);
             let kind = self.kind(block);
             if !kind.has_objects() || !self.record(block).is_dirty(&self.mem) {
                 continue;
@@ -274,7 +271,8 @@ impl<M: Memory> Runtime<M> {
 
     fn scan_marked(&mut self, block: Block, kind: Kind) {
         let size = kind.class().cell_size();
-        for pair in 0..kind.class().cells().div_ceil(64) {
+        let mut pair = 0;
+        while pair * 64 < kind.class().cells() {
             let mut marks = self.record(block).mark_word(&self.mem, pair);
             while marks != 0 {
                 let cell = pair * 64 + marks.trailing_zeros();
@@ -282,6 +280,7 @@ impl<M: Memory> Runtime<M> {
                 self.scan(block.start().plus(cell * size), size);
                 self.drain_stack();
             }
+            pair += 1;
         }
     }
 }

@@ -42,15 +42,8 @@ impl NativeMemory {
         let layout = Layout::from_size_align(bytes, PAGE_SIZE as usize).expect("a valid size");
         // SAFETY: the size is not zero, as the fixed regions fit in.
         let base = unsafe { alloc_zeroed(layout) };
-        let Some(base) = NonNull::new(base) else {
-            handle_alloc_error(layout)
-        };
-        Self {
-            base,
-            layout,
-            pages,
-            sp: regions.stack_base,
-        }
+        let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
+        Self { base, layout, pages, sp: regions.stack_base }
     }
 
     /// Pushes a root.
@@ -63,24 +56,15 @@ impl NativeMemory {
     fn at<T>(&self, at: Addr, offset: u32) -> *mut T {
         let at = Addr::new(at.get().checked_add(offset).expect("an address"));
         let end = at.get() as usize + size_of::<T>();
-        assert!(
-            end <= self.pages as usize * PAGE_SIZE as usize,
-            "{at:?} is outside memory"
-        );
-        assert!(
-            at.is_aligned(align_of::<T>() as u32),
-            "{at:?} is misaligned"
-        );
+        assert!(end <= self.pages as usize * PAGE_SIZE as usize, "{at:?} is outside memory");
+        assert!(at.is_aligned(align_of::<T>() as u32), "{at:?} is misaligned");
         // SAFETY: inside the allocation, as just checked.
         unsafe { self.base.as_ptr().add(at.get() as usize).cast() }
     }
 
     fn range(&self, at: Addr, bytes: u32) -> *mut u8 {
         let end = at.get() as usize + bytes as usize;
-        assert!(
-            end <= self.pages as usize * PAGE_SIZE as usize,
-            "{at:?}+{bytes} is outside"
-        );
+        assert!(end <= self.pages as usize * PAGE_SIZE as usize, "{at:?}+{bytes} is outside");
         // SAFETY: inside the allocation, as just checked.
         unsafe { self.base.as_ptr().add(at.get() as usize) }
     }
@@ -101,10 +85,7 @@ fn regions() -> Regions {
     let directory = block_table.plus(BLOCK_TABLE_BYTES);
     let wrap_table = directory.plus(DIRECTORY_BYTES);
     let mark_stack = wrap_table.plus(WRAP_TABLE_BYTES);
-    let end = mark_stack
-        .plus(MARK_STACK_BYTES)
-        .get()
-        .next_multiple_of(PAGE_SIZE);
+    let end = mark_stack.plus(MARK_STACK_BYTES).get().next_multiple_of(PAGE_SIZE);
     Regions {
         stack_base,
         stack_limit,

@@ -83,16 +83,27 @@ options! {
         "bytes the mark stack may have beyond its built-in part; less memory makes marking slower, never wrong";
 }
 
-/// Default, least and greatest value of each option: what the runtime needs of the table, so that
-/// its texts are not in the wasm file.
-pub(crate) static RANGES: [[u32; 3]; OPTIONS.len()] = {
-    let mut ranges = [[0; 3]; OPTIONS.len()];
+/// Least and greatest value of each option: what the runtime needs of the table, so that its texts
+/// are not in the wasm file.
+pub(crate) static RANGES: [[u32; 2]; OPTIONS.len()] = {
+    let mut ranges = [[0; 2]; OPTIONS.len()];
     let mut i = 0;
     while i < OPTIONS.len() {
-        ranges[i] = [OPTIONS[i].default, OPTIONS[i].min, OPTIONS[i].max];
+        ranges[i] = [OPTIONS[i].min, OPTIONS[i].max];
         i += 1;
     }
     ranges
+};
+
+/// The options before the first `gc_configure`.
+pub(crate) const DEFAULTS: [u32; OPTIONS.len()] = {
+    let mut values = [0; OPTIONS.len()];
+    let mut i = 0;
+    while i < OPTIONS.len() {
+        values[i] = OPTIONS[i].default;
+        i += 1;
+    }
+    values
 };
 
 const _: () = {

@@ -13,6 +13,7 @@ use crate::addr::BLOCK_SIZE;
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::runtime::{Failed, Runtime};
+use crate::stats::Stat;
 
 /// Registrations that are always allowed between two collections.
 const MIN_REGISTRATIONS: u32 = 512;
@@ -37,14 +38,8 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) const EMPTY: Self = Self {
-        carved: 0,
-        budget: 0,
-        registered: 0,
-        registrations: 0,
-        live: 0,
-        eager: 0,
-    };
+    pub(crate) const EMPTY: Self =
+        Self { carved: 0, budget: 0, registered: 0, registrations: 0, live: 0, eager: 0 };
 }
 
 impl<M: Memory> Runtime<M> {
@@ -69,7 +64,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Starts the next period: called at the end of a collection.
     pub(crate) fn start_period(&mut self, live: u64) {
-        self.pace.live = live + self.counters.external;
+        self.pace.live = live + self.counters[Stat::ExternalBytes];
         self.pace.carved = 0;
         self.pace.registered = 0;
         self.set_budget();

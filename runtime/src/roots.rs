@@ -4,6 +4,7 @@ use crate::addr::{Addr, PAGE_SIZE};
 use crate::error::ErrorCode;
 use crate::memory::Memory;
 use crate::runtime::{Failed, Runtime};
+use crate::stats::Stat;
 
 /// What stands at `gc_stack_limit`: found changed, the program pushed too much.
 pub(crate) const GUARD: u32 = 0x6AAD_5AFE;
@@ -17,9 +18,11 @@ pub(crate) struct Roots {
     /// An array of (start, end).
     ranges: Table,
     /// An open-addressing hash table of (pointer, count), with linear probing and a power of two
-    /// as its capacity; pointer 0 is an empty slot. Deletion closes the gap (Knuth, The Art of
-    /// Computer Programming, volume 3, 6.4, algorithm R), so there are no tombstones.
+    /// as its capacity; pointer 0 is an empty slot. An entry whose count is 0 stays until the
+    /// table is next rebuilt.
     pins: Table,
+    /// Entries whose count is not 0.
+    pinned: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +33,7 @@ struct Table {
 }
 
 impl Table {
-    const EMPTY: Self = Self {
-        at: Addr::NULL,
-        len: 0,
-        capacity: 0,
-    };
+    const EMPTY: Self = Self { at: Addr::NULL, len: 0, capacity: 0 };
 
     fn entry(self, index: u32) -> Addr {
         self.at.plus(index * ENTRY)
@@ -47,17 +46,14 @@ impl Table {
 }
 
 impl Roots {
-    pub(crate) const EMPTY: Self = Self {
-        ranges: Table::EMPTY,
-        pins: Table::EMPTY,
-    };
+    pub(crate) const EMPTY: Self = Self { ranges: Table::EMPTY, pins: Table::EMPTY, pinned: 0 };
 
     pub(crate) fn ranges(&self) -> u32 {
         self.ranges.len
     }
 
     pub(crate) fn pinned(&self) -> u32 {
-        self.pins.len
+        self.pinned
     }
 }
 
@@ -89,19 +85,29 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn mark_roots(&mut self) {
         let base = self.mem.regions().stack_base;
         let used = self.mem.sp().since(base);
-        self.counters.stack_high_water = self.counters.stack_high_water.max(used);
+        let deepest = &mut self.counters[Stat::StackHighWater];
+        *deepest = (*deepest).max(u64::from(used));
         self.scan(base, used);
-        for index in 0..self.roots.ranges.len {
+        let mut index = 0;
+        while index < self.roots.ranges.len {
             let entry = self.roots.ranges.entry(index);
             let start = Addr::new(self.mem.load32(entry, 0));
             let end = Addr::new(self.mem.load32(entry, 4));
             self.scan(start, end.since(start));
+            index += 1;
         }
-        for slot in 0..self.roots.pins.capacity {
-            self.visit_any(Addr::new(self.mem.load32(self.roots.pins.entry(slot), 0)));
+        let mut slot = 0;
+        while slot < self.roots.pins.capacity {
+            let entry = self.roots.pins.entry(slot);
+            if self.mem.load32(entry, 4) != 0 {
+                self.visit_any(Addr::new(self.mem.load32(entry, 0)));
+            }
+            slot += 1;
         }
-        for level in 0..self.telling.level() {
+        let mut level = 0;
+        while level < self.telling.level() {
             self.visit_any(self.telling.root(level));
+            level += 1;
         }
         self.visit_any(self.wraps.in_flight);
         self.drain();
@@ -122,8 +128,11 @@ impl<M: Memory> Runtime<M> {
         let mut ranges = self.roots.ranges;
         if ranges.len == ranges.capacity {
             let old = ranges;
-            ranges = self.new_table((old.capacity * 2).max(MIN_CAPACITY))?;
-            ranges.len = old.len;
+            ranges.capacity = (old.capacity * 2).max(MIN_CAPACITY);
+            ranges.at = self.new_table(ranges.capacity);
+            if ranges.at.is_null() {
+                return Err(Failed::stored());
+            }
             self.mem.copy(ranges.at, old.at, old.len * ENTRY);
             self.free_table(old);
         }
@@ -142,7 +151,9 @@ impl<M: Memory> Runtime<M> {
     /// `BAD_RANGE` if there is no such range.
     pub fn remove_roots(&mut self, start: u32, end: u32) -> Result<(), Failed> {
         let ranges = self.roots.ranges;
-        for index in (0..ranges.len).rev() {
+        let mut index = ranges.len;
+        while index != 0 {
+            index -= 1;
             let entry = ranges.entry(index);
             if self.mem.load32(entry, 0) == start && self.mem.load32(entry, 4) == end {
                 let last = self.mem.load64(ranges.entry(ranges.len - 1), 0);
@@ -165,20 +176,15 @@ impl<M: Memory> Runtime<M> {
         if !self.is_object(ptr) {
             return Err(self.fail(ErrorCode::NotAnObject, ptr.get()));
         }
-        let mut pins = self.roots.pins;
-        if (pins.len + 1) * 2 > pins.capacity {
-            pins = self.grow_pins(pins)?;
-            self.roots.pins = pins;
+        if (self.roots.pins.len + 1) * 2 > self.roots.pins.capacity {
+            self.rebuild_pins()?;
         }
-        let (entry, found) = self.find_pin(ptr);
-        if found {
-            let count = self.mem.load32(entry, 4);
-            self.mem.store32(entry, 4, count.saturating_add(1));
-        } else {
-            self.mem.store32(entry, 0, ptr.get());
-            self.mem.store32(entry, 4, 1);
-            self.roots.pins.len += 1;
-        }
+        let entry = self.find_pin(ptr);
+        let count = self.mem.load32(entry, 4);
+        self.roots.pins.len += u32::from(self.mem.load32(entry, 0) == 0);
+        self.roots.pinned += u32::from(count == 0);
+        self.mem.store32(entry, 0, ptr.get());
+        self.mem.store32(entry, 4, count.saturating_add(1));
         Ok(())
     }
 
@@ -190,97 +196,80 @@ impl<M: Memory> Runtime<M> {
     pub fn unpin(&mut self, ptr: u32) -> Result<(), Failed> {
         let ptr = Addr::new(ptr);
         self.enter_or_fail()?;
+        if !self.is_object(ptr) {
+            return Err(self.fail(ErrorCode::NotAnObject, ptr.get()));
+        }
         if self.roots.pins.capacity != 0 {
-            let (entry, found) = self.find_pin(ptr);
-            if found {
-                let count = self.mem.load32(entry, 4) - 1;
-                self.mem.store32(entry, 4, count);
-                if count == 0 {
-                    self.remove_pin(entry);
-                }
+            let entry = self.find_pin(ptr);
+            let count = self.mem.load32(entry, 4);
+            if count != 0 {
+                self.mem.store32(entry, 4, count - 1);
+                self.roots.pinned -= u32::from(count == 1);
                 return Ok(());
             }
         }
-        let object = self.is_object(ptr);
-        let code = if object {
-            ErrorCode::UnpinUnderflow
-        } else {
-            ErrorCode::NotAnObject
-        };
-        Err(self.fail(code, ptr.get()))
+        Err(self.fail(ErrorCode::UnpinUnderflow, ptr.get()))
     }
 
-    /// The slot of a pointer, or the empty one where it would go. Null is never found.
-    fn find_pin(&self, ptr: Addr) -> (Addr, bool) {
+    /// The slot of a pointer, or the empty one, all zeros, where it would go.
+    fn find_pin(&self, ptr: Addr) -> Addr {
         let pins = self.roots.pins;
         let mut slot = pins.home(ptr);
         loop {
             let entry = pins.entry(slot);
             let held = self.mem.load32(entry, 0);
             if held == 0 || held == ptr.get() {
-                return (entry, held != 0);
+                return entry;
             }
             slot = (slot + 1) & (pins.capacity - 1);
         }
     }
 
-    /// The pinned objects, with nulls between them.
-    pub(crate) fn pin_pointers(&self) -> impl Iterator<Item = u32> {
+    /// Whether every pinned object is one.
+    pub(crate) fn pins_are_objects(&self) -> bool {
         let pins = self.roots.pins;
-        (0..pins.capacity).map(move |slot| self.mem.load32(pins.entry(slot), 0))
-    }
-
-    fn remove_pin(&mut self, entry: Addr) {
-        let pins = self.roots.pins;
-        let mut gap = entry.since(pins.at) / ENTRY;
-        let mut slot = gap;
-        loop {
-            slot = (slot + 1) & (pins.capacity - 1);
-            let held = self.mem.load64(pins.entry(slot), 0);
-            if held as u32 == 0 {
-                break;
+        let mut slot = 0;
+        while slot < pins.capacity {
+            let ptr = Addr::new(self.mem.load32(pins.entry(slot), 0));
+            if self.mem.load32(pins.entry(slot), 4) != 0 && !self.is_object(ptr) {
+                return false;
             }
-            // The entry may fill the gap if its home is not between the gap and itself.
-            let home = pins.home(Addr::new(held as u32));
-            let distance = slot.wrapping_sub(home) & (pins.capacity - 1);
-            if distance >= slot.wrapping_sub(gap) & (pins.capacity - 1) {
-                self.mem.store64(pins.entry(gap), 0, held);
-                gap = slot;
-            }
+            slot += 1;
         }
-        self.mem.store64(pins.entry(gap), 0, 0);
-        self.roots.pins.len -= 1;
+        true
     }
 
-    fn grow_pins(&mut self, old: Table) -> Result<Table, Failed> {
-        let mut pins = self.new_table((old.capacity * 2).max(MIN_CAPACITY))?;
-        pins.len = old.len;
+    /// Makes room: the table is at most a quarter full of pinned objects afterwards.
+    fn rebuild_pins(&mut self) -> Result<(), Failed> {
+        let old = self.roots.pins;
+        let capacity = ((self.roots.pinned + 1).next_power_of_two() * 4).max(MIN_CAPACITY);
+        let pins = Table { at: self.new_table(capacity), len: 0, capacity };
+        if pins.at.is_null() {
+            return Err(Failed::stored());
+        }
         self.mem.fill(pins.at, pins.capacity * ENTRY, 0);
-        for slot in 0..old.capacity {
+        self.roots.pins = pins;
+        let mut slot = 0;
+        while slot < old.capacity {
             let held = self.mem.load64(old.entry(slot), 0);
-            if held as u32 == 0 {
-                continue;
+            if held >> 32 != 0 {
+                let entry = self.find_pin(Addr::new(held as u32));
+                self.mem.store64(entry, 0, held);
+                self.roots.pins.len += 1;
             }
-            let mut slot = pins.home(Addr::new(held as u32));
-            while self.mem.load32(pins.entry(slot), 0) != 0 {
-                slot = (slot + 1) & (pins.capacity - 1);
-            }
-            self.mem.store64(pins.entry(slot), 0, held);
+            slot += 1;
         }
         self.free_table(old);
-        Ok(pins)
+        Ok(())
     }
 
-    fn new_table(&mut self, capacity: u32) -> Result<Table, Failed> {
+    /// Memory for a table; null, with the reason stored, if there is none.
+    fn new_table(&mut self, capacity: u32) -> Addr {
         let at = self.table_alloc(capacity * ENTRY);
         if at.is_null() {
-            return Err(self.fail(ErrorCode::HeapExhausted, capacity * ENTRY));
+            self.fail(ErrorCode::HeapExhausted, capacity * ENTRY);
         }
-        Ok(Table {
-            at,
-            len: 0,
-            capacity,
-        })
+        at
     }
 
     fn free_table(&mut self, table: Table) {

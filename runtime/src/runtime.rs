@@ -6,7 +6,7 @@ use crate::error::{ErrorCode, Failure};
 use crate::heap::Heap;
 use crate::mark::MarkStack;
 use crate::memory::Memory;
-use crate::options::{GcOption, OPTIONS, RANGES};
+use crate::options::{DEFAULTS, GcOption, OPTIONS, RANGES};
 use crate::pace::Pace;
 use crate::roots::Roots;
 use crate::stats::Counters;
@@ -27,8 +27,7 @@ impl Failed {
 
 /// A garbage-collected heap in a linear memory.
 ///
-/// All of it but the memory starts as zeros, so that the one instance of a wasm module costs
-/// nothing in the file; what needs more is set up at the first use.
+/// Nearly all of it starts as zeros, which cost nothing in a wasm file that was optimised.
 #[derive(Debug)]
 pub struct Runtime<M: Memory> {
     pub(crate) mem: M,
@@ -42,7 +41,6 @@ pub struct Runtime<M: Memory> {
     pub(crate) roots: Roots,
     pub(crate) counters: Counters,
     pub(crate) tables: Tables,
-    /// Each option's value, minus its default.
     options: [u32; OPTIONS.len()],
     pub(crate) static_end: Addr,
     pub(crate) static_end_told: bool,
@@ -67,7 +65,7 @@ impl<M: Memory> Runtime<M> {
             roots: Roots::EMPTY,
             counters: Counters::EMPTY,
             tables: Tables::EMPTY,
-            options: [0; OPTIONS.len()],
+            options: DEFAULTS,
             static_end: Addr::NULL,
             static_end_told: false,
             collecting: false,
@@ -114,14 +112,13 @@ impl<M: Memory> Runtime<M> {
     /// The value of an option.
     #[inline]
     pub(crate) fn option(&self, option: GcOption) -> u32 {
-        let index = option as usize;
-        self.options[index].wrapping_add(RANGES[index][0])
+        self.options[option as usize]
     }
 
     /// Sets an option; returns the old value, or -1 for an unknown option or a bad value, which
     /// changes nothing.
     pub fn configure(&mut self, option: u32, value: u32) -> i32 {
-        let Some([default, min, max]) = RANGES.get(option as usize) else {
+        let Some([min, max]) = RANGES.get(option as usize) else {
             return -1;
         };
         let Some(held) = self.options.get_mut(option as usize) else {
@@ -130,8 +127,8 @@ impl<M: Memory> Runtime<M> {
         if value < *min || value > *max {
             return -1;
         }
-        let old = held.wrapping_add(*default);
-        *held = value.wrapping_sub(*default);
+        let old = *held;
+        *held = value;
         if option == GcOption::Eager as u32 {
             self.restart_eager();
         }

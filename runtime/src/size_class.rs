@@ -38,6 +38,18 @@ static RECIP: [u32; 32] = {
     table
 };
 
+/// Cells in a block.
+static CELLS: [u16; 32] = {
+    let mut table = [0; 32];
+    let mut class = 0;
+    while class < 32 {
+        let cells = BLOCK_SIZE / CELL_SIZE[class];
+        table[class] = if cells > MAX_CELLS { MAX_CELLS } else { cells } as u16;
+        class += 1;
+    }
+    table
+};
+
 /// The class of a request of `size` bytes, at index `(size + 7) / 8`.
 static CLASS_TABLE: [u8; 256] = {
     let mut table = [0; 256];
@@ -102,12 +114,11 @@ impl Class {
     /// Cells in a block.
     #[inline(always)]
     pub fn cells(self) -> u32 {
-        let cells = BLOCK_SIZE / self.cell_size();
-        if cells > MAX_CELLS { MAX_CELLS } else { cells }
+        u32::from(CELLS[self.0 as usize & 31])
     }
 
-    /// The number of the cell that holds the byte at `offset` of a block. It may be past the last
-    /// cell, for an offset in the unused end of the block.
+    /// The number of the cell that holds the byte at `offset` of a block; also, how many cells make
+    /// up `offset` bytes. It may be past the last cell, for an offset in the unused end of the block.
     #[inline(always)]
     pub fn cell_at(self, offset: u32) -> u32 {
         ((offset >> 3) * RECIP[self.0 as usize & 31]) >> RECIP_SHIFT
@@ -119,18 +130,12 @@ const _: () = {
     while class < CLASSES {
         let size = CELL_SIZE[class];
         assert!(class == 0 || size > CELL_SIZE[class - 1], "sizes ascend");
-        assert!(
-            size.is_multiple_of(if class == 0 { 8 } else { 16 }),
-            "cells are aligned"
-        );
-        assert!(
-            class == 0 || BLOCK_SIZE / size <= MAX_CELLS,
-            "only the first class is cut short"
-        );
+        assert!(size.is_multiple_of(if class == 0 { 8 } else { 16 }), "cells are aligned");
+        assert!(class == 0 || BLOCK_SIZE / size <= MAX_CELLS, "only the first class is cut short");
         // The division is exact for each multiple of 8 in a block: it suffices to look at the
         // offsets where the quotient changes.
         let mut offset = 0;
-        while offset < BLOCK_SIZE {
+        while offset <= BLOCK_SIZE && offset <= CELLS[class] as u32 * size {
             let first = ((offset >> 3) * RECIP[class]) >> RECIP_SHIFT;
             assert!(first == offset / size);
             let last = offset + size - 8;

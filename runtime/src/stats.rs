@@ -1,5 +1,7 @@
 //! Statistics: one table of what `gc_stat` reports.
 
+use core::ops::{Index, IndexMut};
+
 use crate::addr::BLOCK_SIZE;
 use crate::memory::Memory;
 use crate::runtime::Runtime;
@@ -49,16 +51,6 @@ pub struct StatInfo {
 
 macro_rules! stats {
     ($($variant:ident, $name:literal, $unit:literal, $meaning:literal;)*) => {
-        impl Stat {
-            /// The statistic with this number.
-            pub const fn from_id(id: u32) -> Option<Self> {
-                $(if id == Self::$variant as u32 {
-                    return Some(Self::$variant);
-                })*
-                None
-            }
-        }
-
         /// The statistics table, in the order of the numbers.
         pub const STATS: &[StatInfo] = &[$(StatInfo {
             stat: Stat::$variant,
@@ -98,99 +90,62 @@ stats! {
 const _: () = {
     let mut i = 0;
     while i < STATS.len() {
-        assert!(
-            STATS[i].stat as usize == i,
-            "the table is indexed by number"
-        );
+        assert!(STATS[i].stat as usize == i, "the table is indexed by number");
         i += 1;
     }
 };
 
-/// What is counted, as opposed to computed when it is asked for.
+/// The value of each statistic. Those that can be read off the state of the runtime are brought up
+/// to date when one is asked for; the others count as things happen, but for allocation, which is
+/// counted when a run ends or a statistic is asked for.
 #[derive(Debug)]
-pub(crate) struct Counters {
-    pub(crate) collections: u64,
-    /// Found live by the last collection, plus what was counted since: runs are counted when
-    /// they end.
-    pub(crate) live_bytes: u64,
-    pub(crate) live_objects: u64,
-    pub(crate) allocated_bytes: u64,
-    pub(crate) allocated_objects: u64,
-    pub(crate) registered: u64,
-    pub(crate) told: u64,
-    pub(crate) wrappers_peak: u32,
-    pub(crate) stack_high_water: u32,
-    pub(crate) last_work: u64,
-    pub(crate) max_work: u64,
-    pub(crate) nested_refused: u64,
-    pub(crate) external: u64,
-    pub(crate) mark_overflows: u64,
-}
+pub(crate) struct Counters([u64; STATS.len()]);
 
 impl Counters {
-    pub(crate) const EMPTY: Self = Self {
-        collections: 0,
-        live_bytes: 0,
-        live_objects: 0,
-        allocated_bytes: 0,
-        allocated_objects: 0,
-        registered: 0,
-        told: 0,
-        wrappers_peak: 0,
-        stack_high_water: 0,
-        last_work: 0,
-        max_work: 0,
-        nested_refused: 0,
-        external: 0,
-        mark_overflows: 0,
-    };
+    pub(crate) const EMPTY: Self = Self([0; STATS.len()]);
+}
+
+impl Index<Stat> for Counters {
+    type Output = u64;
+
+    #[inline(always)]
+    fn index(&self, stat: Stat) -> &u64 {
+        &self.0[stat as usize]
+    }
+}
+
+impl IndexMut<Stat> for Counters {
+    #[inline(always)]
+    fn index_mut(&mut self, stat: Stat) -> &mut u64 {
+        &mut self.0[stat as usize]
+    }
 }
 
 impl<M: Memory> Runtime<M> {
-    /// Counts what was handed out: `bytes` in cells of `size`.
-    pub(crate) fn count_allocated(&mut self, bytes: u32, size: u32) {
-        let objects = u64::from(bytes / size);
-        let bytes = u64::from(bytes);
-        let counters = &mut self.counters;
-        counters.allocated_bytes += bytes;
-        counters.allocated_objects += objects;
-        counters.live_bytes += bytes;
-        counters.live_objects += objects;
+    /// Counts what was handed out.
+    pub(crate) fn count_allocated(&mut self, bytes: u32, objects: u32) {
+        self.counters[Stat::AllocatedBytes] += u64::from(bytes);
+        self.counters[Stat::AllocatedObjects] += u64::from(objects);
+        self.counters[Stat::LiveBytes] += u64::from(bytes);
+        self.counters[Stat::LiveObjects] += u64::from(objects);
     }
 
     /// The value of a statistic; -1 for an unknown one.
-    pub fn stat(&self, id: u32) -> i64 {
-        let Some(stat) = Stat::from_id(id) else {
-            return -1;
+    pub fn stat(&mut self, id: u32) -> i64 {
+        self.count_runs();
+        let mut set = |stat, value: u32| self.counters[stat] = u64::from(value);
+        set(Stat::MemoryPages, self.mem.pages());
+        set(Stat::Wrappers, self.wraps.live);
+        set(Stat::DeadQueued, self.wraps.used - self.wraps.live);
+        set(Stat::WrapCapacity, self.wraps.capacity());
+        set(Stat::Pins, self.roots.pinned());
+        set(Stat::RootRanges, self.roots.ranges());
+        let mut set = |stat, blocks: u32| {
+            self.counters[stat] = u64::from(blocks) * u64::from(BLOCK_SIZE);
         };
-        let counters = &self.counters;
-        let (bytes, objects) = self.uncounted();
-        let blocks = |count: u32| u64::from(count) * u64::from(BLOCK_SIZE);
-        let value = match stat {
-            Stat::LiveBytes => counters.live_bytes + bytes,
-            Stat::LiveObjects => counters.live_objects + objects,
-            Stat::PeakBytes => blocks(self.heap.peak),
-            Stat::MemoryPages => u64::from(self.mem.pages()),
-            Stat::Collections => counters.collections,
-            Stat::AllocatedBytes => counters.allocated_bytes + bytes,
-            Stat::AllocatedObjects => counters.allocated_objects + objects,
-            Stat::Wrappers => u64::from(self.wraps.live),
-            Stat::WrappersPeak => u64::from(counters.wrappers_peak),
-            Stat::WrappersRegistered => counters.registered,
-            Stat::WrappersTold => counters.told,
-            Stat::StackHighWater => u64::from(counters.stack_high_water),
-            Stat::LastWork => counters.last_work,
-            Stat::MaxWork => counters.max_work,
-            Stat::NestedRefused => counters.nested_refused,
-            Stat::ExternalBytes => counters.external,
-            Stat::WrapCapacity => u64::from(self.wrap_capacity()),
-            Stat::HeapBytes => blocks(self.heap.used),
-            Stat::DeadQueued => u64::from(self.wraps.used - self.wraps.live),
-            Stat::Pins => u64::from(self.roots.pinned()),
-            Stat::RootRanges => u64::from(self.roots.ranges()),
-            Stat::MarkOverflows => counters.mark_overflows,
-            Stat::TableBytes => blocks(self.heap.internal),
-        };
-        value as i64
+        set(Stat::PeakBytes, self.heap.peak);
+        set(Stat::HeapBytes, self.heap.used);
+        set(Stat::TableBytes, self.heap.internal);
+        self.counters.0.get(id as usize).map_or(-1, |&value| value as i64)
     }
 }

@@ -5,7 +5,7 @@
 //! takes its runs. No cell is touched: that is left to the allocation that reuses it.
 
 use crate::addr::{BLOCK_SIZE, Block};
-use crate::alloc::{Sweep, USED_RUNS};
+use crate::alloc::{RUNS, Sweep};
 use crate::block::{Kind, Record};
 use crate::memory::Memory;
 use crate::options::GcOption;
@@ -17,9 +17,7 @@ pub const POISON: u8 = 0xDB;
 impl<M: Memory> Runtime<M> {
     /// Frees everything that is not marked; returns the number of blocks looked at.
     pub(crate) fn reclaim(&mut self) -> u32 {
-        for run in 0..USED_RUNS {
-            self.sweep[run] = Sweep::EMPTY;
-        }
+        self.sweep = [Sweep::EMPTY; RUNS];
         let mut block = self.heap.lo;
         let mut blocks = 0;
         while block < self.heap.hi {
@@ -46,11 +44,13 @@ impl<M: Memory> Runtime<M> {
             self.poison_dead(block, kind, record);
         }
         let mut live = 0;
-        for pair in 0..cells.div_ceil(64) {
+        let mut pair = 0;
+        while pair * 64 < cells {
             let marks = record.mark_word(&self.mem, pair);
             record.set_alloc_word(&mut self.mem, pair, marks);
             record.set_mark_word(&mut self.mem, pair, 0);
             live += marks.count_ones();
+            pair += 1;
         }
         if live == 0 {
             self.free_blocks(block, 1);
@@ -86,7 +86,8 @@ impl<M: Memory> Runtime<M> {
 
     fn poison_dead(&mut self, block: Block, kind: Kind, record: Record) {
         let size = kind.class().cell_size();
-        for pair in 0..kind.class().cells().div_ceil(64) {
+        let mut pair = 0;
+        while pair * 64 < kind.class().cells() {
             let marks = record.mark_word(&self.mem, pair);
             let mut dead = record.alloc_word(&self.mem, pair) & !marks;
             while dead != 0 {
@@ -94,6 +95,7 @@ impl<M: Memory> Runtime<M> {
                 dead &= dead - 1;
                 self.mem.fill(block.start().plus(cell * size), size, POISON);
             }
+            pair += 1;
         }
     }
 }

@@ -62,31 +62,23 @@ unsafe impl Allocator for Stock {
     }
 }
 
-/// The allocator of the tables. It is made when it is first needed.
-pub(crate) struct Tables {
-    heap: Option<Dlmalloc<Stock>>,
-}
+/// The allocator of the tables.
+pub(crate) struct Tables(Dlmalloc<Stock>);
 
 impl core::fmt::Debug for Tables {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Tables")
-            .field("in_use", &self.heap.is_some())
-            .finish()
+        f.debug_tuple("Tables").field(self.0.allocator()).finish()
     }
 }
 
 impl Tables {
-    pub(crate) const EMPTY: Self = Self { heap: None };
-}
-
-fn new_heap(base: *mut u8, bytes: usize) -> Dlmalloc<Stock> {
-    let mut heap = Dlmalloc::new_with_allocator(Stock {
-        base: Cell::new(base),
-        bytes: Cell::new(bytes),
-    });
-    let accepted = heap.set_granularity(BLOCK_SIZE as usize);
-    debug_assert!(accepted, "a block is a power of two");
-    heap
+    #[expect(clippy::declare_interior_mutable_const, reason = "a static is made of it once")]
+    pub(crate) const EMPTY: Self = {
+        let stock = Stock { base: Cell::new(core::ptr::null_mut()), bytes: Cell::new(0) };
+        let mut heap = Dlmalloc::new_with_allocator(stock);
+        assert!(heap.set_granularity(BLOCK_SIZE as usize), "a block is a power of two");
+        Self(heap)
+    };
 }
 
 impl<M: Memory> Runtime<M> {
@@ -106,40 +98,23 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn table_try(&mut self, bytes: u32) -> Addr {
-        let Some(heap) = &mut self.tables.heap else {
-            return Addr::NULL;
-        };
         // SAFETY: any size may be asked for; the result is aligned to two pointers, which is
         // enough for tables of 64-bit words.
-        let ptr = unsafe { heap.c_malloc(bytes as usize) };
-        if ptr.is_null() {
-            Addr::NULL
-        } else {
-            self.mem.addr_of(ptr)
-        }
+        let ptr = unsafe { self.tables.0.c_malloc(bytes as usize) };
+        if ptr.is_null() { Addr::NULL } else { self.mem.addr_of(ptr) }
     }
 
+    /// Puts blocks in stock. There is none left: dlmalloc takes all of it at once.
     fn stock(&mut self, block: Block, count: u32) {
-        let base = self.mem.ptr(block.start());
-        let bytes = (count * BLOCK_SIZE) as usize;
-        // Stock that is left over is smaller than any request that failed, and is given up: it
-        // cannot be, as dlmalloc takes all of it at once.
-        match &mut self.tables.heap {
-            Some(heap) => {
-                let stock = heap.allocator();
-                stock.base.set(base);
-                stock.bytes.set(bytes);
-            }
-            None => self.tables.heap = Some(new_heap(base, bytes)),
-        }
+        let stock = self.tables.0.allocator();
+        stock.base.set(self.mem.ptr(block.start()));
+        stock.bytes.set((count * BLOCK_SIZE) as usize);
     }
 
     /// Frees a table that [`Self::table_alloc`] returned.
     pub(crate) fn table_free(&mut self, table: Addr) {
         let ptr = self.mem.ptr(table);
-        if let Some(heap) = &mut self.tables.heap {
-            // SAFETY: the caller passes what `table_alloc` returned.
-            unsafe { heap.c_free(ptr) };
-        }
+        // SAFETY: the caller passes what `table_alloc` returned.
+        unsafe { self.tables.0.c_free(ptr) };
     }
 }

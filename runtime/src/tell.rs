@@ -16,6 +16,7 @@
 use crate::addr::Addr;
 use crate::memory::Memory;
 use crate::runtime::Runtime;
+use crate::stats::Stat;
 
 /// Levels of telling at most; at the last, nothing collects.
 const LEVELS: usize = 8;
@@ -126,7 +127,7 @@ impl<M: Memory> Runtime<M> {
             self.telling.refused = false;
             return false;
         }
-        self.counters.nested_refused += 1;
+        self.counters[Stat::NestedRefused] += 1;
         true
     }
 

@@ -1,6 +1,6 @@
 //! The heap checker: every invariant that the other modules rely on, one code each.
 
-use crate::addr::{Addr, Block};
+use crate::addr::Block;
 use crate::alloc::USED_RUNS;
 use crate::block::{Bit, Kind};
 use crate::memory::Memory;
@@ -46,23 +46,11 @@ impl Invariant {
     pub const ALL: [(Self, &'static str); 14] = [
         (Self::Kind, "a byte of the block table is no kind of block"),
         (Self::Record, "a block in the heap has no record"),
-        (
-            Self::AllocBits,
-            "alloc bits are set for cells that a block does not have",
-        ),
-        (
-            Self::MarkBits,
-            "mark bits are set for cells that are not allocated",
-        ),
-        (
-            Self::Large,
-            "the blocks of a large object do not belong together",
-        ),
+        (Self::AllocBits, "alloc bits are set for cells that a block does not have"),
+        (Self::MarkBits, "mark bits are set for cells that are not allocated"),
+        (Self::Large, "the blocks of a large object do not belong together"),
         (Self::Used, "the count of blocks in use is wrong"),
-        (
-            Self::SweepList,
-            "a block in a sweep list is of another kind than the list",
-        ),
+        (Self::SweepList, "a block in a sweep list is of another kind than the list"),
         (
             Self::Run,
             "an allocation run is not in a block of its kind, or its cells are not set aside",
@@ -71,19 +59,13 @@ impl Invariant {
             Self::WrapEntry,
             "an entry of the wrap-table has no object, or its object is not flagged as a wrapper",
         ),
-        (
-            Self::WrapCount,
-            "the number of objects flagged as wrappers is not that of the entries",
-        ),
+        (Self::WrapCount, "the number of objects flagged as wrappers is not that of the entries"),
         (
             Self::ShadowStack,
             "the guard word above the shadow stack was overwritten, or gc_sp is out of range",
         ),
         (Self::Pin, "a pinned object is not allocated"),
-        (
-            Self::Interrupted,
-            "a collection was interrupted in the middle",
-        ),
+        (Self::Interrupted, "a collection was interrupted in the middle"),
         (Self::Internal, "the runtime's own code panicked"),
     ];
 }
@@ -97,18 +79,14 @@ impl<M: Memory> Runtime<M> {
         if self.heap.lo.is_none() {
             return 0;
         }
-        let checks = [
-            Self::check_blocks,
-            Self::check_runs,
-            Self::check_wrappers,
-            Self::check_roots,
-        ];
-        for check in checks {
-            if let Err(invariant) = check(self) {
-                return invariant as u32;
-            }
-        }
-        0
+        self.check_all().map_or_else(|invariant| invariant as u32, |()| 0)
+    }
+
+    fn check_all(&self) -> Result<(), Invariant> {
+        self.check_blocks()?;
+        self.check_runs()?;
+        self.check_wrappers()?;
+        self.check_roots()
     }
 
     fn check_blocks(&self) -> Result<(), Invariant> {
@@ -128,11 +106,7 @@ impl<M: Memory> Runtime<M> {
             } else if kind == Kind::INTERNAL {
                 internal += 1;
             } else if kind != Kind::FOREIGN && !kind.is_free() {
-                return Err(if kind == Kind::TAIL {
-                    Invariant::Large
-                } else {
-                    Invariant::Kind
-                });
+                return Err(if kind == Kind::TAIL { Invariant::Large } else { Invariant::Kind });
             }
             if kind != Kind::FOREIGN && !kind.is_free() {
                 used += length;
@@ -142,11 +116,7 @@ impl<M: Memory> Runtime<M> {
         if used != self.heap.used || internal != self.heap.internal {
             return Err(Invariant::Used);
         }
-        if flagged == self.wraps.live {
-            Ok(())
-        } else {
-            Err(Invariant::WrapCount)
-        }
+        if flagged == self.wraps.live { Ok(()) } else { Err(Invariant::WrapCount) }
     }
 
     fn check_record(&self, block: Block) -> Result<(), Invariant> {
@@ -166,7 +136,10 @@ impl<M: Memory> Runtime<M> {
         let record = self.record(block);
         let cells = kind.class().cells();
         let mut flagged = 0;
-        for pair in 0..32 {
+        let mut next = 0;
+        while next < 32 {
+            let pair = next;
+            next += 1;
             let alloc = record.alloc_word(&self.mem, pair);
             let first = pair * 64;
             let valid = match cells.saturating_sub(first) {
@@ -195,8 +168,10 @@ impl<M: Memory> Runtime<M> {
         if length == 0 || end > self.heap.hi || record.alloc_word(&self.mem, 0) != 1 {
             return Err(Invariant::Large);
         }
-        for tail in block.plus(1).up_to(end) {
-            let distance = tail.index() - block.index();
+        let mut distance = 0;
+        while distance + 1 < length {
+            distance += 1;
+            let tail = block.plus(distance);
             if self.kind(tail) != Kind::TAIL || self.record(tail).length(&self.mem) != distance {
                 return Err(Invariant::Large);
             }
@@ -205,19 +180,20 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn check_runs(&self) -> Result<(), Invariant> {
-        for index in 0..USED_RUNS {
+        let mut next = 0;
+        while next < USED_RUNS {
+            let index = next;
+            next += 1;
             let kind = Kind::of_run(index);
             let (run, sweep) = (self.runs[index], self.sweep[index]);
-            let size = kind.class().cell_size();
-            if !run.start.is_null() {
-                let block = run.start.block();
-                let whole = run.bump.since(run.start).is_multiple_of(size)
-                    && run.end.since(run.start).is_multiple_of(size);
-                if self.kind(block) != kind || !whole || run.bump > run.end {
+            if run.bump != run.end {
+                let block = run.bump.block();
+                let first = kind.class().cell_at(run.bump.block_offset());
+                let end = kind.class().cell_at(run.end.since(block.start()));
+                let base = block.start().plus(first * kind.class().cell_size());
+                if self.kind(block) != kind || run.bump > run.end || base != run.bump {
                     return Err(Invariant::Run);
                 }
-                let first = run.start.block_offset() / size;
-                let end = first + run.end.since(run.start) / size;
                 if self.record(block).find(&self.mem, first, end, false) != end {
                     return Err(Invariant::Run);
                 }
@@ -236,8 +212,10 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn check_wrappers(&self) -> Result<(), Invariant> {
-        for entry in 0..self.wraps.live {
+        let mut entry = 0;
+        while entry < self.wraps.live {
             let ptr = self.wrap_ptr(entry);
+            entry += 1;
             if !self.is_object(ptr) || !self.is_flagged(ptr) {
                 return Err(Invariant::WrapEntry);
             }
@@ -252,11 +230,6 @@ impl<M: Memory> Runtime<M> {
         if !in_range || self.mem.load32(regions.stack_limit, 0) != GUARD {
             return Err(Invariant::ShadowStack);
         }
-        let pinned = |ptr: u32| ptr == 0 || self.is_object(Addr::new(ptr));
-        if self.pin_pointers().all(pinned) {
-            Ok(())
-        } else {
-            Err(Invariant::Pin)
-        }
+        if self.pins_are_objects() { Ok(()) } else { Err(Invariant::Pin) }
     }
 }

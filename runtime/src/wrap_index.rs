@@ -2,8 +2,7 @@
 //!
 //! A hash table of entry numbers plus one (0 is an empty slot), with linear probing. It is built
 //! when the first release after a collection needs it, and dropped by the next collection, which
-//! moves entries. Nothing is ever deleted from it: an entry that was released has pointer 0, and
-//! so matches nobody. Without memory for it the wrap-table is searched from its end.
+//! moves entries. Nothing is ever deleted from it: each find is checked against the entry itself. Without memory for it the wrap-table is searched from its end.
 
 use crate::addr::Addr;
 use crate::memory::Memory;
@@ -18,11 +17,7 @@ pub(crate) struct WrapIndex {
 }
 
 impl WrapIndex {
-    pub(crate) const EMPTY: Self = Self {
-        at: Addr::NULL,
-        capacity: 0,
-        used: 0,
-    };
+    pub(crate) const EMPTY: Self = Self { at: Addr::NULL, capacity: 0, used: 0 };
 
     /// Forgets everything, as entries are about to move.
     pub(crate) fn invalidate(&mut self) {
@@ -39,21 +34,20 @@ pub(crate) const fn hash(ptr: Addr) -> u32 {
 
 impl<M: Memory> Runtime<M> {
     /// The number of a wrapper's entry, which there is.
-    pub(crate) fn find_wrapper(&mut self, ptr: Addr) -> Option<u32> {
+    pub(crate) fn find_wrapper(&mut self, ptr: Addr) -> u32 {
         if self.wraps.index.used == 0 && !self.build_index() {
-            return (0..self.wraps.live)
-                .rev()
-                .find(|&entry| self.wrap_ptr(entry) == ptr);
+            let mut entry = self.wraps.live - 1;
+            while self.wrap_ptr(entry) != ptr {
+                entry -= 1;
+            }
+            return entry;
         }
         let mask = self.wraps.index.capacity - 1;
         let mut slot = hash(ptr) & mask;
         loop {
-            let entry = self.mem.load32(self.wraps.index.at, slot * 4);
-            if entry == 0 {
-                return None;
-            }
-            if self.wrap_ptr(entry - 1) == ptr {
-                return Some(entry - 1);
+            let entry = self.mem.load32(self.wraps.index.at, slot * 4).wrapping_sub(1);
+            if entry < self.wraps.live && self.wrap_ptr(entry) == ptr {
+                return entry;
             }
             slot = (slot + 1) & mask;
         }
@@ -97,19 +91,15 @@ impl<M: Memory> Runtime<M> {
             if self.wraps.index.capacity != 0 {
                 self.table_free(self.wraps.index.at);
             }
-            self.wraps.index = WrapIndex {
-                at: table,
-                capacity: wanted,
-                used: 0,
-            };
+            self.wraps.index = WrapIndex { at: table, capacity: wanted, used: 0 };
         }
-        self.mem
-            .fill(self.wraps.index.at, self.wraps.index.capacity * 4, 0);
-        for entry in 0..self.wraps.live {
+        self.mem.fill(self.wraps.index.at, self.wraps.index.capacity * 4, 0);
+        let mut next = 0;
+        while next < self.wraps.live {
+            let entry = next;
+            next += 1;
             let ptr = self.wrap_ptr(entry);
-            if !ptr.is_null() {
-                self.put_in_index(ptr, entry);
-            }
+            self.put_in_index(ptr, entry);
         }
         true
     }

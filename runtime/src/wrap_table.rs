@@ -19,6 +19,7 @@ use crate::error::ErrorCode;
 use crate::memory::{Memory, WRAP_ENTRY_BYTES, WRAP_TABLE_ENTRIES};
 use crate::options::GcOption;
 use crate::runtime::{Failed, Runtime};
+use crate::stats::Stat;
 use crate::wrap_index::WrapIndex;
 
 #[derive(Debug)]
@@ -45,24 +46,19 @@ impl WrapTable {
     };
 }
 
-impl<M: Memory> Runtime<M> {
+impl WrapTable {
     /// Entries that there is room for.
     #[inline(always)]
-    pub(crate) fn wrap_capacity(&self) -> u32 {
-        if self.wraps.capacity == 0 {
-            WRAP_TABLE_ENTRIES
-        } else {
-            self.wraps.capacity
-        }
+    pub(crate) fn capacity(&self) -> u32 {
+        if self.capacity == 0 { WRAP_TABLE_ENTRIES } else { self.capacity }
     }
+}
 
+impl<M: Memory> Runtime<M> {
     #[inline(always)]
     fn wrap_entry(&self, entry: u32) -> Addr {
-        let table = if self.wraps.at.is_null() {
-            self.mem.regions().wrap_table
-        } else {
-            self.wraps.at
-        };
+        let table =
+            if self.wraps.at.is_null() { self.mem.regions().wrap_table } else { self.wraps.at };
         table.plus(entry * WRAP_ENTRY_BYTES)
     }
 
@@ -90,22 +86,19 @@ impl<M: Memory> Runtime<M> {
     /// Whether the mark bit of an object is set.
     #[inline(never)]
     pub(crate) fn is_flagged(&self, object: Addr) -> bool {
-        self.record_inline(object.block())
-            .is_marked(&self.mem, self.bit_of(object))
+        self.record_inline(object.block()).is_marked(&self.mem, self.bit_of(object))
     }
 
     #[inline(never)]
     pub(crate) fn flag(&mut self, object: Addr) {
         let bit = self.bit_of(object);
-        self.record_inline(object.block())
-            .set_mark(&mut self.mem, bit);
+        self.record_inline(object.block()).set_mark(&mut self.mem, bit);
     }
 
     #[inline(never)]
     fn unflag(&mut self, object: Addr) {
         let bit = self.bit_of(object);
-        self.record_inline(object.block())
-            .clear_mark(&mut self.mem, bit);
+        self.record_inline(object.block()).clear_mark(&mut self.mem, bit);
     }
 
     /// First half of a registration: checks the object, and collects if it is time to, or if the
@@ -118,16 +111,12 @@ impl<M: Memory> Runtime<M> {
     pub fn register_prepare(&mut self, ptr: u32) -> Result<(), Failed> {
         self.enter_or_fail()?;
         self.check_unregistered(ptr)?;
-        let room = self.wrap_capacity().min(self.option(GcOption::WrapLimit));
+        let room = self.wraps.capacity().min(self.option(GcOption::WrapLimit));
         let full = self.wraps.used >= room;
         let slow = full
             || self.pace.registered >= self.pace.registrations
             || self.option(GcOption::Eager) != 0;
-        if slow {
-            self.register_slow(Addr::new(ptr), full)
-        } else {
-            Ok(())
-        }
+        if slow { self.register_slow(Addr::new(ptr), full) } else { Ok(()) }
     }
 
     fn check_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
@@ -145,9 +134,9 @@ impl<M: Memory> Runtime<M> {
     #[inline(never)]
     fn register_slow(&mut self, ptr: Addr, full: bool) -> Result<(), Failed> {
         self.wraps.in_flight = ptr;
-        let collections = self.counters.collections;
+        let collections = self.counters[Stat::Collections];
         let mut outcome = self.eager_tick();
-        let collected = self.counters.collections != collections;
+        let collected = self.counters[Stat::Collections] != collections;
         // From inside the host's callback the table grows rather than collects, while it may.
         let last_resort = self.wraps.live >= self.option(GcOption::WrapLimit);
         let wanted = if full {
@@ -162,7 +151,7 @@ impl<M: Memory> Runtime<M> {
         outcome?;
         // A table that stays nearly full would have to collect again soon: better grow it now.
         // If that fails there is still room.
-        let capacity = self.wrap_capacity();
+        let capacity = self.wraps.capacity();
         if full && self.wraps.live > capacity / 4 * 3 {
             let limit = self.option(GcOption::WrapLimit);
             if capacity < limit {
@@ -190,8 +179,8 @@ impl<M: Memory> Runtime<M> {
         if self.wraps.live >= limit {
             return Err(self.fail(ErrorCode::WrapTableFull, limit));
         }
-        if self.wraps.used == self.wrap_capacity() && !self.grow_wrap_table(u32::MAX) {
-            let bytes = self.wrap_capacity().saturating_mul(2 * WRAP_ENTRY_BYTES);
+        if self.wraps.used == self.wraps.capacity() && !self.grow_wrap_table(u32::MAX) {
+            let bytes = self.wraps.capacity().saturating_mul(2 * WRAP_ENTRY_BYTES);
             return Err(self.fail(ErrorCode::HeapExhausted, bytes));
         }
         let entry = self.wraps.live;
@@ -210,10 +199,10 @@ impl<M: Memory> Runtime<M> {
         self.index_wrapper(Addr::new(ptr), entry);
         self.spend(external);
         self.pace.registered += 1;
-        let counters = &mut self.counters;
-        counters.external += u64::from(external);
-        counters.registered += 1;
-        counters.wrappers_peak = counters.wrappers_peak.max(self.wraps.live);
+        self.counters[Stat::ExternalBytes] += u64::from(external);
+        self.counters[Stat::WrappersRegistered] += 1;
+        let peak = &mut self.counters[Stat::WrappersPeak];
+        *peak = (*peak).max(u64::from(self.wraps.live));
         Ok(())
     }
 
@@ -229,7 +218,7 @@ impl<M: Memory> Runtime<M> {
     #[cold]
     #[inline(never)]
     fn grow_wrap_table(&mut self, limit: u32) -> bool {
-        let old = self.wrap_capacity();
+        let old = self.wraps.capacity();
         let capacity = old.saturating_mul(2).min(limit);
         let Some(bytes) = capacity.checked_mul(WRAP_ENTRY_BYTES) else {
             return false;
@@ -239,8 +228,7 @@ impl<M: Memory> Runtime<M> {
             return false;
         }
         let first = self.wrap_entry(0);
-        self.mem
-            .copy(table, first, self.wraps.used * WRAP_ENTRY_BYTES);
+        self.mem.copy(table, first, self.wraps.used * WRAP_ENTRY_BYTES);
         if !self.wraps.at.is_null() {
             self.table_free(first);
         }
@@ -263,9 +251,7 @@ impl<M: Memory> Runtime<M> {
         if !self.is_flagged(object) {
             return Ok(false);
         }
-        let Some(entry) = self.find_wrapper(object) else {
-            return Ok(false);
-        };
+        let entry = self.find_wrapper(object);
         self.unflag(object);
         self.set_telling_entry(entry);
         // The last of the living fills the gap, and the last of the dead fills that one's.
@@ -288,9 +274,9 @@ impl<M: Memory> Runtime<M> {
         self.telling.handle = self.mem.load32(at, 8);
         let external = self.mem.load32(at, 12);
         if entry < self.wraps.live {
-            self.counters.external -= u64::from(external);
+            self.counters[Stat::ExternalBytes] -= u64::from(external);
         }
-        self.counters.told += 1;
+        self.counters[Stat::WrappersTold] += 1;
     }
 
     /// Takes the next dead entry out and makes it what the host is told; `false` if there is none.
@@ -315,27 +301,34 @@ impl<M: Memory> Runtime<M> {
         self.clear_wrapper_marks();
         self.wraps.live = 0;
         self.wraps.index.invalidate();
-        self.counters.external = 0;
+        self.counters[Stat::ExternalBytes] = 0;
     }
 
     /// Clears the mark bits that say "has an entry", so that marking can use them.
     pub(crate) fn clear_wrapper_marks(&mut self) {
-        for entry in 0..self.wraps.live {
+        let mut entry = 0;
+        while entry < self.wraps.live {
             self.unflag(self.wrap_ptr(entry));
+            entry += 1;
         }
     }
 
     /// Sets them again.
     pub(crate) fn set_wrapper_marks(&mut self) {
-        for entry in 0..self.wraps.live {
+        let mut entry = 0;
+        while entry < self.wraps.live {
             self.flag(self.wrap_ptr(entry));
+            entry += 1;
         }
     }
 
     /// Moves the entries whose objects are not marked behind the others.
     pub(crate) fn sort_out_dead_wrappers(&mut self) {
         let mut live = 0;
-        for entry in 0..self.wraps.live {
+        let mut next = 0;
+        while next < self.wraps.live {
+            let entry = next;
+            next += 1;
             if self.is_flagged(self.wrap_ptr(entry)) {
                 if live != entry {
                     self.swap_entries(live, entry);
@@ -343,7 +336,7 @@ impl<M: Memory> Runtime<M> {
                 live += 1;
             } else {
                 let external = self.mem.load32(self.wrap_entry(entry), 12);
-                self.counters.external -= u64::from(external);
+                self.counters[Stat::ExternalBytes] -= u64::from(external);
             }
         }
         self.wraps.live = live;
