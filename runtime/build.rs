@@ -13,35 +13,43 @@ use wasm_encoder::{
 };
 
 const PAGE: u32 = 64 * 1024;
-/// The linear stack of the Rust code, at the bottom: overflow traps at address 0.
-const STACK_BYTES: u32 = PAGE;
+/// The linear stack of the Rust code, at the bottom: overflow traps at address 0. Little of the
+/// code uses it, and a low address of the data behind it makes all of the code shorter.
+const STACK_BYTES: u32 = 4096;
+/// The runtime's data: 384 KiB of tables, and what else there is, with room. That it fits is
+/// tested (`tests`: the memory map).
+const DATA_BYTES: u32 = 448 * 1024;
 /// The shadow stack, unless `ROOTSTOCK_SHADOW_STACK` says otherwise.
 const SHADOW_STACK_BYTES: u32 = 512 * 1024;
-/// The guard word above the shadow stack, and the distance to the data after it.
+/// The guard word above the shadow stack, and the distance to static data.
 const GUARD_BYTES: u32 = 64;
-/// The runtime's tables and data: 384 KiB of tables, and what else there is, with room.
-const DATA_BYTES: u32 = 448 * 1024 - GUARD_BYTES;
 
 /// The memory map: everything else in the project takes it from here.
+///
+/// ```text
+/// 0        global_base            stack_base         stack_limit   program_base
+/// +--------+----------------------+------------------+-------------+------------
+/// | linear | data and tables of   | shadow stack     | guard word  | static data
+/// | stack  | the runtime, gap     | (roots) ->       |             | of programs
+/// +--------+----------------------+------------------+-------------+------------
+/// ```
+///
+/// The shadow stack is above the runtime's own data, so that a program that pushes too much
+/// overwrites its own data and not the collector's.
 struct Map {
+    global_base: u32,
     stack_base: u32,
     stack_limit: u32,
-    global_base: u32,
     program_base: u32,
 }
 
 impl Map {
     fn new(shadow_stack: u32) -> Self {
-        let stack_base = STACK_BYTES;
-        let stack_limit = stack_base + shadow_stack;
-        let global_base = stack_limit + GUARD_BYTES;
-        let program_base = (global_base + DATA_BYTES).next_multiple_of(PAGE);
-        Self {
-            stack_base,
-            stack_limit,
-            global_base,
-            program_base,
-        }
+        let global_base = STACK_BYTES;
+        let program_base =
+            (global_base + DATA_BYTES + shadow_stack + GUARD_BYTES).next_multiple_of(PAGE);
+        let stack_limit = program_base - GUARD_BYTES;
+        Self { global_base, stack_base: stack_limit - shadow_stack, stack_limit, program_base }
     }
 }
 
@@ -51,10 +59,7 @@ fn main() {
     let map = Map::new(shadow_stack());
     println!("cargo::rustc-env=ROOTSTOCK_STACK_BASE={}", map.stack_base);
     println!("cargo::rustc-env=ROOTSTOCK_STACK_LIMIT={}", map.stack_limit);
-    println!(
-        "cargo::rustc-env=ROOTSTOCK_PROGRAM_BASE={}",
-        map.program_base
-    );
+    println!("cargo::rustc-env=ROOTSTOCK_PROGRAM_BASE={}", map.program_base);
     if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family.contains("wasm")) {
         link(&map);
     }
@@ -115,11 +120,7 @@ fn globals(map: &Map) -> Vec<u8> {
     let mut globals = GlobalSection::new();
     let mut symbols = SymbolTable::new();
     for (index, (name, mutable, value)) in (0..).zip(values) {
-        let ty = GlobalType {
-            val_type: ValType::I32,
-            mutable,
-            shared: false,
-        };
+        let ty = GlobalType { val_type: ValType::I32, mutable, shared: false };
         globals.global(ty, &ConstExpr::i32_const(value as i32));
         symbols.global(0, index, Some(name));
     }
@@ -156,15 +157,9 @@ fn globals(map: &Map) -> Vec<u8> {
     ];
 
     let mut module = Module::new();
-    module
-        .section(&types)
-        .section(&functions)
-        .section(&globals)
-        .section(&code);
+    module.section(&types).section(&functions).section(&globals).section(&code);
     module.section(&linking);
-    module.section(&CustomSection {
-        name: "reloc.CODE".into(),
-        data: relocations.as_slice().into(),
-    });
+    module
+        .section(&CustomSection { name: "reloc.CODE".into(), data: relocations.as_slice().into() });
     module.finish()
 }

@@ -1,65 +1,200 @@
-//! Rootstock's runtime: a garbage-collected heap in linear memory, for the output of any
-//! WebAssembly compiler.
+//! `runtime.wasm` and `libruntime.a`: every export, and nothing else.
 //!
-//! The crate builds to `runtime.wasm` and `libruntime.a`, whose exports the ABI page (`ABI.md`)
-//! describes, and to a library: the same core over any [`memory::Memory`], for tests, fuzzers and
-//! profilers.
-//!
-//! The modules, in the order in which a request travels through them:
-//!
-//! | module | what it knows |
-//! | --- | --- |
-//! | `abi` | every export; the one instance (wasm only) |
-//! | [`host`] | operations that may tell the host something, in order |
-//! | `alloc`, `large` | the fast path, the slow path, objects beyond a block |
-//! | `pace` | when to collect |
-//! | `heap` | which block is what; free blocks; growth |
-//! | [`block`] | one block's kind and bitmaps |
-//! | [`size_class`], [`addr`] | cell sizes; addresses and blocks as types |
-//! | [`memory`] | loads, stores, growth, and the fixed regions |
-//! | `collect` | the phases of a collection |
-//! | `roots`, `mark` | where it starts; what it reaches |
-//! | `wrap_table`, `wrap_index`, `tell` | wrappers, and how the host hears of their death |
-//! | [`sweep`] | what becomes of the rest |
-//! | `tables` | memory for the collector's own tables |
-//! | [`verify`] | every invariant, checked |
-//! | [`runtime`] | the state of all these |
-//! | [`error`], [`options`], [`stats`] | the three tables of the ABI |
+//! `ABI.md` is the reference; here each export is a line or two. The collector is the crate
+//! `runtime-core`. This crate holds the one instance, and the only code that knows of linear
+//! memory as pointers ([`wasm`](crate::wasm)). It is empty on other targets.
+#![cfg(target_family = "wasm")]
 #![no_std]
 
-// Everywhere but in runtime.wasm the crate is a library of a program that has std, and with it the panic handler that
-// cargo needs to link also the crate's other kinds of library.
-#[cfg(not(all(feature = "exports", target_arch = "wasm32")))]
-extern crate std;
+mod wasm;
 
-#[cfg(all(feature = "exports", target_arch = "wasm32"))]
-mod abi;
-pub mod addr;
-mod alloc;
-pub mod block;
-mod collect;
-pub mod error;
-mod heap;
-pub mod host;
-mod large;
-mod mark;
-pub mod memory;
-#[cfg(not(target_family = "wasm"))]
-pub mod native;
-pub mod options;
-mod pace;
-mod roots;
-pub mod runtime;
-pub mod size_class;
-pub mod stats;
-pub mod sweep;
-mod tables;
-mod tell;
-pub mod verify;
-#[cfg(target_arch = "wasm32")]
-pub mod wasm;
-mod wrap_index;
-mod wrap_table;
+use core::arch::wasm32;
+use core::cell::UnsafeCell;
 
-/// The version of the ABI, which `gc_abi_version` returns.
-pub const ABI_VERSION: u32 = 1;
+use runtime_core::ABI_VERSION;
+use runtime_core::addr::Addr;
+use runtime_core::host::{self, Host};
+use runtime_core::runtime::{Failed, Runtime};
+
+use crate::wasm::WasmMemory;
+
+struct Instance(UnsafeCell<Runtime<WasmMemory>>);
+
+// SAFETY: the module has one thread.
+unsafe impl Sync for Instance {}
+
+// SAFETY: the only runtime of the module.
+static INSTANCE: Instance = Instance(UnsafeCell::new(Runtime::new(unsafe { WasmMemory::new() })));
+
+#[link(wasm_import_module = "host")]
+unsafe extern "C" {
+    safe fn host_decref_handle(kind: u32, handle: u32);
+}
+
+/// The host of the module: its one import.
+struct Import;
+
+impl Host for Import {
+    type Memory = WasmMemory;
+
+    #[inline(always)]
+    fn with<R>(&self, f: impl FnOnce(&mut Runtime<WasmMemory>) -> R) -> R {
+        // SAFETY: the runtime never calls out while it is borrowed, so borrows do not overlap.
+        f(unsafe { &mut *INSTANCE.0.get() })
+    }
+
+    #[inline(always)]
+    fn decref(&self, kind: u32, handle: u32) {
+        host_decref_handle(kind, handle);
+    }
+}
+
+/// The reason is stored: trap.
+#[cold]
+#[inline(never)]
+fn trap() -> ! {
+    wasm32::unreachable()
+}
+
+#[inline(always)]
+fn or_trap<T>(result: Result<T, Failed>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(_) => trap(),
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    Import.with(Runtime::note_panic);
+    trap()
+}
+
+/// Allocates when the current run could not; null, with the reason stored, on failure.
+#[cold]
+#[inline(never)]
+fn alloc_slow(size: u32, atomic: bool) -> Addr {
+    host::alloc_slow(&Import, size, atomic)
+}
+
+#[cold]
+#[inline(never)]
+fn alloc_slow_or_trap(size: u32, atomic: bool) -> Addr {
+    let object = alloc_slow(size, atomic);
+    if object.is_null() { trap() } else { object }
+}
+
+#[inline(always)]
+fn alloc_or_trap(size: u32, atomic: bool) -> u32 {
+    // SAFETY: as in `with`, which is not used here because it would not be inlined.
+    let runtime = unsafe { &mut *INSTANCE.0.get() };
+    match runtime.alloc_fast(size, atomic) {
+        Some(object) => object.get(),
+        None => alloc_slow_or_trap(size, atomic).get(),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_init(static_end: u32) {
+    or_trap(Import.with(|runtime| runtime.init(static_end)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn alloc(size: u32) -> u32 {
+    alloc_or_trap(size, false)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn alloc_atomic(size: u32) -> u32 {
+    alloc_or_trap(size, true)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn try_alloc(size: u32) -> u32 {
+    alloc_slow(size, false).get()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn register_wrapper(ptr: u32, kind: u32, handle: u32) {
+    register_wrapper_sized(ptr, kind, handle, 0);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn register_wrapper_sized(ptr: u32, kind: u32, handle: u32, external_bytes: u32) {
+    or_trap(host::register(&Import, ptr, kind, handle, external_bytes));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn release_wrapper(ptr: u32) -> u32 {
+    u32::from(or_trap(host::release(&Import, ptr)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_collect() {
+    or_trap(host::collect(&Import));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_shutdown() {
+    or_trap(host::shutdown(&Import));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_add_roots(start: u32, end: u32) {
+    or_trap(Import.with(|runtime| runtime.add_roots(start, end)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_remove_roots(start: u32, end: u32) {
+    or_trap(Import.with(|runtime| runtime.remove_roots(start, end)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_pin(ptr: u32) {
+    or_trap(Import.with(|runtime| runtime.pin(ptr)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_unpin(ptr: u32) {
+    or_trap(Import.with(|runtime| runtime.unpin(ptr)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_configure(option: u32, value: u32) -> i32 {
+    Import.with(|runtime| runtime.configure(option, value))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_stat(id: u32) -> i64 {
+    Import.with(|runtime| runtime.stat(id))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_base(ptr: u32) -> u32 {
+    Import.with(|runtime| runtime.base(ptr)).get()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_size(ptr: u32) -> u32 {
+    Import.with(|runtime| runtime.size(ptr))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_verify() -> u32 {
+    Import.with(|runtime| runtime.verify())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_last_error() -> u32 {
+    Import.with(|runtime| runtime.last_error())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_last_error_arg() -> u32 {
+    Import.with(|runtime| runtime.last_error_arg())
+}

@@ -8,8 +8,8 @@ use core::arch::wasm32;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 
-use crate::addr::Addr;
-use crate::memory::{
+use runtime_core::addr::Addr;
+use runtime_core::memory::{
     BLOCK_TABLE_BYTES, DIRECTORY_BYTES, MARK_STACK_BYTES, Memory, Regions, WRAP_TABLE_BYTES,
 };
 
@@ -55,7 +55,7 @@ const PROGRAM_BASE: u32 = number(env!("ROOTSTOCK_PROGRAM_BASE"));
 
 /// The linear memory of this module. There may be several values of it, but one user.
 #[derive(Debug)]
-pub struct WasmMemory(());
+pub(crate) struct WasmMemory(());
 
 impl WasmMemory {
     /// The linear memory.
@@ -63,7 +63,7 @@ impl WasmMemory {
     /// # Safety
     ///
     /// All values share the fixed tables: at most one runtime may use one.
-    pub const unsafe fn new() -> Self {
+    pub(crate) const unsafe fn new() -> Self {
         Self(())
     }
 }

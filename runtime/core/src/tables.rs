@@ -12,6 +12,8 @@ use crate::addr::{Addr, BLOCK_SIZE, Block, blocks_for};
 use crate::memory::Memory;
 use crate::runtime::Runtime;
 
+/// No table is smaller, which spares us dlmalloc's bins for small requests.
+const MIN_TABLE: u32 = 512;
 /// What dlmalloc needs beside the request: its headers and the end of its segment.
 const OVERHEAD: u32 = 256;
 
@@ -100,7 +102,7 @@ impl<M: Memory> Runtime<M> {
     fn table_try(&mut self, bytes: u32) -> Addr {
         // SAFETY: any size may be asked for; the result is aligned to two pointers, which is
         // enough for tables of 64-bit words.
-        let ptr = unsafe { self.tables.0.c_malloc(bytes as usize) };
+        let ptr = unsafe { self.tables.0.c_malloc(bytes.max(MIN_TABLE) as usize) };
         if ptr.is_null() { Addr::NULL } else { self.mem.addr_of(ptr) }
     }
 

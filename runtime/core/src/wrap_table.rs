@@ -24,10 +24,10 @@ use crate::wrap_index::WrapIndex;
 
 #[derive(Debug)]
 pub(crate) struct WrapTable {
-    /// Where the table lies; null until it has grown out of its built-in place.
+    /// Where the table lies: from the first use on in its built-in place, until it grows out of it.
     at: Addr,
-    /// Entries there; 0 likewise.
-    capacity: u32,
+    /// Entries that there is room for.
+    pub(crate) capacity: u32,
     pub(crate) live: u32,
     pub(crate) used: u32,
     /// The object that is being registered: a root of a collection on the way.
@@ -38,7 +38,7 @@ pub(crate) struct WrapTable {
 impl WrapTable {
     pub(crate) const EMPTY: Self = Self {
         at: Addr::NULL,
-        capacity: 0,
+        capacity: WRAP_TABLE_ENTRIES,
         live: 0,
         used: 0,
         in_flight: Addr::NULL,
@@ -46,20 +46,15 @@ impl WrapTable {
     };
 }
 
-impl WrapTable {
-    /// Entries that there is room for.
-    #[inline(always)]
-    pub(crate) fn capacity(&self) -> u32 {
-        if self.capacity == 0 { WRAP_TABLE_ENTRIES } else { self.capacity }
-    }
-}
-
 impl<M: Memory> Runtime<M> {
     #[inline(always)]
     fn wrap_entry(&self, entry: u32) -> Addr {
-        let table =
-            if self.wraps.at.is_null() { self.mem.regions().wrap_table } else { self.wraps.at };
-        table.plus(entry * WRAP_ENTRY_BYTES)
+        self.wraps.at.plus(entry * WRAP_ENTRY_BYTES)
+    }
+
+    /// Starts with the built-in table.
+    pub(crate) fn start_wrap_table(&mut self) {
+        self.wraps.at = self.mem.regions().wrap_table;
     }
 
     /// The object of an entry.
@@ -89,16 +84,20 @@ impl<M: Memory> Runtime<M> {
         self.record_inline(object.block()).is_marked(&self.mem, self.bit_of(object))
     }
 
+    /// Sets or clears it.
     #[inline(never)]
-    pub(crate) fn flag(&mut self, object: Addr) {
+    pub(crate) fn flag(&mut self, object: Addr, set: bool) {
         let bit = self.bit_of(object);
-        self.record_inline(object.block()).set_mark(&mut self.mem, bit);
+        self.record_inline(object.block()).set_mark(&mut self.mem, bit, set);
     }
 
-    #[inline(never)]
-    fn unflag(&mut self, object: Addr) {
-        let bit = self.bit_of(object);
-        self.record_inline(object.block()).clear_mark(&mut self.mem, bit);
+    /// Sets or clears the mark bits that say "has an entry".
+    pub(crate) fn flag_wrappers(&mut self, set: bool) {
+        let mut entry = 0;
+        while entry < self.wraps.live {
+            self.flag(self.wrap_ptr(entry), set);
+            entry += 1;
+        }
     }
 
     /// First half of a registration: checks the object, and collects if it is time to, or if the
@@ -109,9 +108,11 @@ impl<M: Memory> Runtime<M> {
     /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with.
     #[inline]
     pub fn register_prepare(&mut self, ptr: u32) -> Result<(), Failed> {
-        self.enter_or_fail()?;
+        if !self.enter() {
+            return Err(Failed::stored());
+        }
         self.check_unregistered(ptr)?;
-        let room = self.wraps.capacity().min(self.option(GcOption::WrapLimit));
+        let room = self.wraps.capacity.min(self.option(GcOption::WrapLimit));
         let full = self.wraps.used >= room;
         let slow = full
             || self.pace.registered >= self.pace.registrations
@@ -134,9 +135,9 @@ impl<M: Memory> Runtime<M> {
     #[inline(never)]
     fn register_slow(&mut self, ptr: Addr, full: bool) -> Result<(), Failed> {
         self.wraps.in_flight = ptr;
-        let collections = self.counters[Stat::Collections];
+        self.telling.pending = false;
         let mut outcome = self.eager_tick();
-        let collected = self.counters[Stat::Collections] != collections;
+        let collected = self.telling.pending;
         // From inside the host's callback the table grows rather than collects, while it may.
         let last_resort = self.wraps.live >= self.option(GcOption::WrapLimit);
         let wanted = if full {
@@ -151,7 +152,7 @@ impl<M: Memory> Runtime<M> {
         outcome?;
         // A table that stays nearly full would have to collect again soon: better grow it now.
         // If that fails there is still room.
-        let capacity = self.wraps.capacity();
+        let capacity = self.wraps.capacity;
         if full && self.wraps.live > capacity / 4 * 3 {
             let limit = self.option(GcOption::WrapLimit);
             if capacity < limit {
@@ -179,9 +180,9 @@ impl<M: Memory> Runtime<M> {
         if self.wraps.live >= limit {
             return Err(self.fail(ErrorCode::WrapTableFull, limit));
         }
-        if self.wraps.used == self.wraps.capacity() && !self.grow_wrap_table(u32::MAX) {
-            let bytes = self.wraps.capacity().saturating_mul(2 * WRAP_ENTRY_BYTES);
-            return Err(self.fail(ErrorCode::HeapExhausted, bytes));
+        if self.wraps.used == self.wraps.capacity && !self.grow_wrap_table(u32::MAX) {
+            let entries = self.wraps.capacity.saturating_mul(2);
+            return Err(self.fail(ErrorCode::HeapExhausted, entries));
         }
         let entry = self.wraps.live;
         if self.wraps.used != entry {
@@ -193,16 +194,13 @@ impl<M: Memory> Runtime<M> {
         self.mem.store32(at, 4, kind);
         self.mem.store32(at, 8, handle);
         self.mem.store32(at, 12, external);
-        self.flag(Addr::new(ptr));
+        self.flag(Addr::new(ptr), true);
         self.wraps.live += 1;
         self.wraps.used += 1;
         self.index_wrapper(Addr::new(ptr), entry);
         self.spend(external);
         self.pace.registered += 1;
         self.counters[Stat::ExternalBytes] += u64::from(external);
-        self.counters[Stat::WrappersRegistered] += 1;
-        let peak = &mut self.counters[Stat::WrappersPeak];
-        *peak = (*peak).max(u64::from(self.wraps.live));
         Ok(())
     }
 
@@ -218,7 +216,7 @@ impl<M: Memory> Runtime<M> {
     #[cold]
     #[inline(never)]
     fn grow_wrap_table(&mut self, limit: u32) -> bool {
-        let old = self.wraps.capacity();
+        let old = self.wraps.capacity;
         let capacity = old.saturating_mul(2).min(limit);
         let Some(bytes) = capacity.checked_mul(WRAP_ENTRY_BYTES) else {
             return false;
@@ -227,14 +225,19 @@ impl<M: Memory> Runtime<M> {
         if table.is_null() {
             return false;
         }
-        let first = self.wrap_entry(0);
-        self.mem.copy(table, first, self.wraps.used * WRAP_ENTRY_BYTES);
-        if !self.wraps.at.is_null() {
-            self.table_free(first);
+        self.mem.copy(table, self.wraps.at, self.wraps.used * WRAP_ENTRY_BYTES);
+        if self.wraps.at != self.mem.regions().wrap_table {
+            self.table_free(self.wraps.at);
         }
         self.wraps.at = table;
         self.wraps.capacity = capacity;
         true
+    }
+
+    /// Notes how many wrappers there are: called before there are fewer.
+    pub(crate) fn note_wrappers(&mut self) {
+        let peak = &mut self.counters[Stat::WrappersPeak];
+        *peak = (*peak).max(u64::from(self.wraps.live));
     }
 
     /// Takes a wrapper's entry out, for the host to be told at once; `Ok(false)` if it has none.
@@ -252,7 +255,8 @@ impl<M: Memory> Runtime<M> {
             return Ok(false);
         }
         let entry = self.find_wrapper(object);
-        self.unflag(object);
+        self.flag(object, false);
+        self.note_wrappers();
         self.set_telling_entry(entry);
         // The last of the living fills the gap, and the last of the dead fills that one's.
         let (last_live, last) = (self.wraps.live - 1, self.wraps.used - 1);
@@ -298,32 +302,16 @@ impl<M: Memory> Runtime<M> {
 
     /// Declares every wrapper dead, for `gc_shutdown`.
     pub(crate) fn kill_wrappers(&mut self) {
-        self.clear_wrapper_marks();
+        self.note_wrappers();
+        self.flag_wrappers(false);
         self.wraps.live = 0;
         self.wraps.index.invalidate();
         self.counters[Stat::ExternalBytes] = 0;
     }
 
-    /// Clears the mark bits that say "has an entry", so that marking can use them.
-    pub(crate) fn clear_wrapper_marks(&mut self) {
-        let mut entry = 0;
-        while entry < self.wraps.live {
-            self.unflag(self.wrap_ptr(entry));
-            entry += 1;
-        }
-    }
-
-    /// Sets them again.
-    pub(crate) fn set_wrapper_marks(&mut self) {
-        let mut entry = 0;
-        while entry < self.wraps.live {
-            self.flag(self.wrap_ptr(entry));
-            entry += 1;
-        }
-    }
-
     /// Moves the entries whose objects are not marked behind the others.
     pub(crate) fn sort_out_dead_wrappers(&mut self) {
+        self.note_wrappers();
         let mut live = 0;
         let mut next = 0;
         while next < self.wraps.live {

@@ -74,13 +74,13 @@ impl<M: Memory> Runtime<M> {
 
     /// Whether a collection may run at all.
     pub(crate) fn may_collect(&mut self) -> bool {
-        !self.is_telling() || self.telling.level < LEVELS as u32
+        self.is_telling();
+        self.telling.level < LEVELS as u32
     }
 
     /// Enters a level of telling; `root` is kept alive meanwhile. Returns the level, or 0 if there
     /// are too many.
     pub(crate) fn begin_telling(&mut self, root: Addr) -> u32 {
-        self.telling.pending = false;
         self.is_telling();
         let level = self.telling.level;
         if level == LEVELS as u32 {

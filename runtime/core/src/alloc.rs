@@ -22,9 +22,7 @@ use crate::size_class::{Class, MAX_SMALL, MAX_TABLE};
 
 /// Entries of the run table: one for each kind of small object, rounded up to a power of two so
 /// that a masked index needs no bounds check.
-pub(crate) const RUNS: usize = 64;
-/// The runs in use.
-pub(crate) const USED_RUNS: usize = 2 * crate::size_class::CLASSES;
+pub(crate) const RUNS: usize = 128;
 
 /// Free cells in a row. `bump == end` is an empty run, and so is all zeros.
 #[derive(Clone, Copy, Debug)]
@@ -59,20 +57,20 @@ impl Sweep {
 }
 
 impl<M: Memory> Runtime<M> {
-    /// Allocates from the current run; null if it is used up, or `size` is above [`MAX_TABLE`].
+    /// Allocates from the current run; `None` if it is used up, or `size` is above [`MAX_TABLE`].
     #[inline(always)]
-    pub fn alloc_fast(&mut self, size: u32, atomic: bool) -> Addr {
+    pub fn alloc_fast(&mut self, size: u32, atomic: bool) -> Option<Addr> {
         if size > MAX_TABLE {
-            return Addr::NULL;
+            return None;
         }
         let class = Class::of_table(size);
         let run = &mut self.runs[Kind::small(class, atomic).run()];
         let cell = run.bump;
         if cell == run.end {
-            return Addr::NULL;
+            return None;
         }
         run.bump = cell.plus(class.cell_size());
-        cell
+        Some(cell)
     }
 
     /// Allocates, whatever it takes; null, with the reason stored, if it cannot be done.
@@ -203,10 +201,10 @@ impl<M: Memory> Runtime<M> {
 
     /// Ends all runs, so that the bitmaps say exactly what is allocated.
     pub(crate) fn close_runs(&mut self) {
-        let mut run = 0;
-        while run < USED_RUNS {
-            self.close_run(Kind::of_run(run));
-            run += 1;
+        let mut kind = Kind::FIRST_SMALL;
+        while kind != Kind::END {
+            self.close_run(kind);
+            kind = kind.next();
         }
     }
 
@@ -220,10 +218,10 @@ impl<M: Memory> Runtime<M> {
 
     /// Counts what all runs have handed out.
     pub(crate) fn count_runs(&mut self) {
-        let mut run = 0;
-        while run < USED_RUNS {
-            self.count_run(Kind::of_run(run));
-            run += 1;
+        let mut kind = Kind::FIRST_SMALL;
+        while kind != Kind::END {
+            self.count_run(kind);
+            kind = kind.next();
         }
     }
 

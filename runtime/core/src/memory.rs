@@ -18,11 +18,11 @@ pub const WRAP_TABLE_BYTES: u32 = WRAP_TABLE_ENTRIES * WRAP_ENTRY_BYTES;
 /// Where the parts of memory lie that exist before the heap does.
 ///
 /// ```text
-/// 0          stack_base    stack_limit   tables             program_base   heap
-/// +----------+-------------+-----+-------+------------------+--------------+------------>
-/// | stack    | shadow stack →    | guard | block table,     | static data  | blocks
-/// | ← down   |                   | word  | directory, ...   | of programs  |
-/// +----------+-------------------+-------+------------------+--------------+------------>
+/// 0        tables               stack_base       stack_limit   program_base   heap
+/// +--------+--------------------+----------------+-------------+--------------+--------->
+/// | linear | block table,       | shadow stack   | guard word  | static data  | blocks
+/// | stack  | directory, ...     | (roots) ->     |             | of programs  |
+/// +--------+--------------------+----------------+-------------+--------------+--------->
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Regions {

@@ -92,11 +92,6 @@ impl<M: Memory> Runtime<M> {
         self.metadata(block.index() >> GROUP_SHIFT).plus(slot << RECORD_SHIFT)
     }
 
-    /// Whether a block that was taken from the heap has a record at all.
-    pub(crate) fn has_record(&self, block: Block) -> bool {
-        !self.metadata(block.index() >> GROUP_SHIFT).is_null()
-    }
-
     /// Takes `count` blocks in a row, growing memory if need be; `None` changes nothing. Their
     /// kinds are still free ones: `FRESH` where the block is all zeros.
     pub(crate) fn take_blocks(&mut self, count: u32) -> Block {
@@ -136,6 +131,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// Gives blocks back to the heap.
+    #[inline(never)]
     pub(crate) fn free_blocks(&mut self, block: Block, count: u32) {
         self.set_kinds(block, count, Kind::FREE);
         self.heap.used -= count;
@@ -169,9 +165,6 @@ impl<M: Memory> Runtime<M> {
             self.heap.hopeless = count;
         } else {
             self.heap.run_hint = found.plus(count);
-            if found == self.heap.hint {
-                self.heap.hint = found.plus(count);
-            }
         }
         found
     }

@@ -29,7 +29,7 @@ pub fn alloc_slow<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
 /// Allocates `size` bytes; null, with the reason stored, on failure.
 pub fn alloc<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
     let object = host.with(|runtime| runtime.alloc_fast(size, atomic));
-    if object.is_null() { alloc_slow(host, size, atomic) } else { object }
+    object.unwrap_or_else(|| alloc_slow(host, size, atomic))
 }
 
 /// Registers a wrapper.

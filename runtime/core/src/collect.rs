@@ -22,7 +22,7 @@ impl<M: Memory> Runtime<M> {
 
         // Prepare: the bitmaps say exactly what is allocated, and no mark is set.
         self.close_runs();
-        self.clear_wrapper_marks();
+        self.flag_wrappers(false);
 
         // Mark.
         self.start_marking();
@@ -34,7 +34,7 @@ impl<M: Memory> Runtime<M> {
 
         // Reclaim.
         let blocks = self.reclaim();
-        self.set_wrapper_marks();
+        self.flag_wrappers(true);
 
         self.collecting = false;
         self.account(blocks);
@@ -50,8 +50,8 @@ impl<M: Memory> Runtime<M> {
         let work = found.words + found.objects + u64::from(blocks);
         let (bytes, objects) = (found.bytes, found.objects);
         self.counters[Stat::Collections] += 1;
-        self.counters[Stat::LiveBytes] = bytes;
-        self.counters[Stat::LiveObjects] = objects;
+        self.pace.dead_bytes = self.counters[Stat::AllocatedBytes] - bytes;
+        self.pace.dead_objects = self.counters[Stat::AllocatedObjects] - objects;
         self.counters[Stat::LastWork] = work;
         let most = &mut self.counters[Stat::MaxWork];
         *most = (*most).max(work);
@@ -78,6 +78,8 @@ impl<M: Memory> Runtime<M> {
     fn enter_slow(&mut self) -> bool {
         if self.heap.lo.is_none() {
             self.set_guard();
+            self.start_wrap_table();
+            self.start_mark_stack();
             self.start_heap();
             self.set_budget();
         }
@@ -87,10 +89,9 @@ impl<M: Memory> Runtime<M> {
         !self.collecting
     }
 
-    /// The same as a result.
-    #[inline]
+    /// The same as a result, out of line.
     pub(crate) fn enter_or_fail(&mut self) -> Result<(), Failed> {
-        if self.enter() { Ok(()) } else { Err(Failed::stored()) }
+        if self.enter_slow() { Ok(()) } else { Err(Failed::stored()) }
     }
 
     /// The base of the object that an address lies in; null if there is none.

@@ -33,13 +33,24 @@ pub(crate) struct Pace {
     pub(crate) registrations: u32,
     /// What the last collection found live, in bytes, with what the host keeps behind wrappers.
     live: u64,
+    /// What all collections so far have found dead, in bytes and in objects.
+    pub(crate) dead_bytes: u64,
+    pub(crate) dead_objects: u64,
     /// Allocations and registrations since the last eager collection.
     pub(crate) eager: u32,
 }
 
 impl Pace {
-    pub(crate) const EMPTY: Self =
-        Self { carved: 0, budget: 0, registered: 0, registrations: 0, live: 0, eager: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        carved: 0,
+        budget: 0,
+        registered: 0,
+        registrations: 0,
+        live: 0,
+        dead_bytes: 0,
+        dead_objects: 0,
+        eager: 0,
+    };
 }
 
 impl<M: Memory> Runtime<M> {
@@ -52,14 +63,14 @@ impl<M: Memory> Runtime<M> {
     /// Whether allocation has used up its budget. From inside the host's callback the budget is
     /// twice as large, so that it takes an unusual callback to be collected in.
     pub(crate) fn budget_spent(&mut self) -> bool {
-        let factor = if self.is_telling() { 2 } else { 1 };
-        self.pace.carved >= self.pace.budget.saturating_mul(factor) && self.may_collect()
+        let halved = self.pace.carved >> u32::from(self.is_telling());
+        halved >= self.pace.budget && self.may_collect()
     }
 
     /// The same for registrations.
     pub(crate) fn registrations_spent(&mut self) -> bool {
-        let factor = if self.is_telling() { 2 } else { 1 };
-        self.pace.registered >= self.pace.registrations.saturating_mul(factor) && self.may_collect()
+        let halved = self.pace.registered >> u32::from(self.is_telling());
+        halved >= self.pace.registrations && self.may_collect()
     }
 
     /// Starts the next period: called at the end of a collection.

@@ -1,7 +1,6 @@
 //! The heap checker: every invariant that the other modules rely on, one code each.
 
 use crate::addr::Block;
-use crate::alloc::USED_RUNS;
 use crate::block::{Bit, Kind};
 use crate::memory::Memory;
 use crate::roots::GUARD;
@@ -121,16 +120,12 @@ impl<M: Memory> Runtime<M> {
 
     fn check_record(&self, block: Block) -> Result<(), Invariant> {
         let metadata = self.record_addr(block).block();
-        if self.has_record(block) && self.kind(metadata) == Kind::INTERNAL {
-            Ok(())
-        } else {
-            Err(Invariant::Record)
-        }
+        if self.kind(metadata) == Kind::INTERNAL { Ok(()) } else { Err(Invariant::Record) }
     }
 
     /// Returns how many cells are flagged as wrappers.
     fn check_small(&self, block: Block, kind: Kind) -> Result<u32, Invariant> {
-        if kind.number() >= Kind::END {
+        if kind >= Kind::END {
             return Err(Invariant::Kind);
         }
         let record = self.record(block);
@@ -180,12 +175,11 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn check_runs(&self) -> Result<(), Invariant> {
-        let mut next = 0;
-        while next < USED_RUNS {
-            let index = next;
-            next += 1;
-            let kind = Kind::of_run(index);
-            let (run, sweep) = (self.runs[index], self.sweep[index]);
+        let mut next = Kind::FIRST_SMALL;
+        while next != Kind::END {
+            let kind = next;
+            next = next.next();
+            let (run, sweep) = (self.runs[kind.run()], self.sweep[kind.run()]);
             if run.bump != run.end {
                 let block = run.bump.block();
                 let first = kind.class().cell_at(run.bump.block_offset());

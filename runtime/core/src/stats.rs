@@ -126,18 +126,22 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn count_allocated(&mut self, bytes: u32, objects: u32) {
         self.counters[Stat::AllocatedBytes] += u64::from(bytes);
         self.counters[Stat::AllocatedObjects] += u64::from(objects);
-        self.counters[Stat::LiveBytes] += u64::from(bytes);
-        self.counters[Stat::LiveObjects] += u64::from(objects);
     }
 
     /// The value of a statistic; -1 for an unknown one.
     pub fn stat(&mut self, id: u32) -> i64 {
         self.count_runs();
+        self.note_wrappers();
+        let counters = &mut self.counters;
+        counters[Stat::LiveBytes] = counters[Stat::AllocatedBytes] - self.pace.dead_bytes;
+        counters[Stat::LiveObjects] = counters[Stat::AllocatedObjects] - self.pace.dead_objects;
+        counters[Stat::WrappersRegistered] =
+            counters[Stat::WrappersTold] + u64::from(self.wraps.used);
         let mut set = |stat, value: u32| self.counters[stat] = u64::from(value);
         set(Stat::MemoryPages, self.mem.pages());
         set(Stat::Wrappers, self.wraps.live);
         set(Stat::DeadQueued, self.wraps.used - self.wraps.live);
-        set(Stat::WrapCapacity, self.wraps.capacity());
+        set(Stat::WrapCapacity, self.wraps.capacity);
         set(Stat::Pins, self.roots.pinned());
         set(Stat::RootRanges, self.roots.ranges());
         let mut set = |stat, blocks: u32| {

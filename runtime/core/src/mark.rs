@@ -69,15 +69,17 @@ impl MarkStack {
 }
 
 impl<M: Memory> Runtime<M> {
-    /// Makes the mark stack empty.
+    /// Sets the mark stack up, empty, in its built-in part.
+    pub(crate) fn start_mark_stack(&mut self) {
+        self.enter_segment(Block::NONE);
+        self.stack.top = self.stack.bottom;
+    }
+
+    /// Starts to count. The mark stack is empty: marking ends when it is.
     pub(crate) fn start_marking(&mut self) {
-        let bottom = self.mem.regions().mark_stack;
-        self.stack = MarkStack {
-            top: bottom,
-            limit: bottom.plus(MARK_STACK_BYTES),
-            bottom,
-            ..MarkStack::EMPTY
-        };
+        self.stack.bytes = 0;
+        self.stack.objects = 0;
+        self.stack.words = 0;
     }
 
     /// Gives the memory of the mark stack back.
@@ -89,6 +91,7 @@ impl<M: Memory> Runtime<M> {
             segment = next;
         }
         self.stack.first = Block::NONE;
+        self.stack.segments = 0;
     }
 
     /// Marks everything that the words of a range point to, and pushes it.
@@ -134,7 +137,7 @@ impl<M: Memory> Runtime<M> {
         let base = self.base_of(at);
         let points = base == at || self.option(GcOption::Interior) != 0;
         if !base.is_null() && points && !self.is_flagged(base) {
-            self.flag(base);
+            self.flag(base, true);
             self.marked(base, self.size_of(base), self.kind(base.block()));
         }
     }

@@ -35,11 +35,13 @@ struct Table {
 impl Table {
     const EMPTY: Self = Self { at: Addr::NULL, len: 0, capacity: 0 };
 
+    #[inline(always)]
     fn entry(self, index: u32) -> Addr {
         self.at.plus(index * ENTRY)
     }
 
     /// Where a pointer would be in a hash table of this capacity.
+    #[inline(always)]
     fn home(self, ptr: Addr) -> u32 {
         crate::wrap_index::hash(ptr) & (self.capacity - 1)
     }
@@ -272,6 +274,7 @@ impl<M: Memory> Runtime<M> {
         at
     }
 
+    #[inline(always)]
     fn free_table(&mut self, table: Table) {
         if table.capacity != 0 {
             self.table_free(table.at);

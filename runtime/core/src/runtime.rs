@@ -29,10 +29,16 @@ impl Failed {
 ///
 /// Nearly all of it starts as zeros, which cost nothing in a wasm file that was optimised.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Runtime<M: Memory> {
     pub(crate) mem: M,
-    pub(crate) runs: [Run; RUNS],
-    pub(crate) sweep: [Sweep; RUNS],
+    pub(crate) static_end: Addr,
+    last_error: u32,
+    last_error_arg: u32,
+    pub(crate) static_end_told: bool,
+    /// Whether a collection is going on: found set at an entry, it was interrupted.
+    pub(crate) collecting: bool,
+    options: [u32; OPTIONS.len()],
     pub(crate) heap: Heap,
     pub(crate) pace: Pace,
     pub(crate) stack: MarkStack,
@@ -40,14 +46,10 @@ pub struct Runtime<M: Memory> {
     pub(crate) telling: Telling,
     pub(crate) roots: Roots,
     pub(crate) counters: Counters,
+    // The large parts last: a field at a low address makes shorter wasm.
+    pub(crate) runs: [Run; RUNS],
+    pub(crate) sweep: [Sweep; RUNS],
     pub(crate) tables: Tables,
-    options: [u32; OPTIONS.len()],
-    pub(crate) static_end: Addr,
-    pub(crate) static_end_told: bool,
-    /// Whether a collection is going on: found set at an entry, it was interrupted.
-    pub(crate) collecting: bool,
-    last_error: u32,
-    last_error_arg: u32,
 }
 
 impl<M: Memory> Runtime<M> {
@@ -91,6 +93,12 @@ impl<M: Memory> Runtime<M> {
         self.last_error = code as u32;
         self.last_error_arg = arg;
         Failed(())
+    }
+
+    /// Stores that the runtime's own code panicked, which is a bug in it.
+    #[cold]
+    pub fn note_panic(&mut self) {
+        self.fail(ErrorCode::HeapCorrupt, crate::verify::Invariant::Internal as u32);
     }
 
     /// The last failure; code 0 if there was none.

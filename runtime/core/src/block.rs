@@ -54,14 +54,16 @@ impl Kind {
     pub const LARGE: Self = Self(6);
     /// The first block of a large object without pointers.
     pub const LARGE_ATOMIC: Self = Self(7);
-    const SMALL: u32 = 8;
+    /// The least kind of a block of small cells: twice the number of the size class, and one more
+    /// for cells without pointers.
+    pub const FIRST_SMALL: Self = Self(2 * crate::size_class::FIRST_CLASS as u32);
     /// One more than the greatest kind.
-    pub const END: u32 = Self::SMALL + 2 * crate::size_class::CLASSES as u32;
+    pub const END: Self = Self(2 * crate::size_class::END_CLASS as u32);
 
     /// The kind of a block of small cells.
     #[inline(always)]
     pub const fn small(class: Class, atomic: bool) -> Self {
-        Self(Self::SMALL + 2 * class.index() + atomic as u32)
+        Self(2 * class.index() + atomic as u32)
     }
 
     /// The kind with this number.
@@ -74,12 +76,6 @@ impl Kind {
     #[inline(always)]
     pub const fn byte(self) -> u8 {
         self.0 as u8
-    }
-
-    /// Its number, as wide as it is computed with.
-    #[inline(always)]
-    pub const fn number(self) -> u32 {
-        self.0
     }
 
     /// Whether the block may be handed out.
@@ -97,7 +93,7 @@ impl Kind {
     /// Whether the block holds small cells.
     #[inline(always)]
     pub const fn is_small(self) -> bool {
-        self.0 >= Self::SMALL
+        self.0 >= Self::FIRST_SMALL.0
     }
 
     /// Whether the objects in the block hold no pointers (where `has_objects`).
@@ -109,19 +105,19 @@ impl Kind {
     /// The size class (where `is_small`).
     #[inline(always)]
     pub const fn class(self) -> Class {
-        Class::new(self.0.wrapping_sub(Self::SMALL) / 2)
+        Class::new(self.0 / 2)
     }
 
-    /// The number of the allocation run that serves the kind (where `is_small`), below 64.
+    /// The index of the allocation run that serves the kind (where `is_small`), below 128.
     #[inline(always)]
     pub const fn run(self) -> usize {
-        self.0.wrapping_sub(Self::SMALL) as usize & 63
+        self.0 as usize & 127
     }
 
-    /// The kind that an allocation run serves.
+    /// The next kind.
     #[inline(always)]
-    pub const fn of_run(run: usize) -> Self {
-        Self(Self::SMALL + run as u32)
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 }
 
@@ -193,20 +189,12 @@ impl Record {
         mem.load64(self.0.plus(bit.word), MARK) & bit.mask != 0
     }
 
-    /// Sets a cell's mark bit.
+    /// Sets or clears a cell's mark bit.
     #[inline]
-    pub fn set_mark<M: Memory>(self, mem: &mut M, bit: Bit) {
+    pub fn set_mark<M: Memory>(self, mem: &mut M, bit: Bit, set: bool) {
         let at = self.0.plus(bit.word);
-        let word = mem.load64(at, MARK);
-        mem.store64(at, MARK, word | bit.mask);
-    }
-
-    /// Clears a cell's mark bit.
-    #[inline]
-    pub fn clear_mark<M: Memory>(self, mem: &mut M, bit: Bit) {
-        let at = self.0.plus(bit.word);
-        let word = mem.load64(at, MARK);
-        mem.store64(at, MARK, word & !bit.mask);
+        let word = mem.load64(at, MARK) & !bit.mask;
+        mem.store64(at, MARK, if set { word | bit.mask } else { word });
     }
 
     /// Marks an allocated cell; `false` if it is not allocated or marked already.

@@ -1,0 +1,58 @@
+//! The core of Rootstock's runtime: a garbage-collected heap in a linear memory, for the output of
+//! any WebAssembly compiler.
+//!
+//! The crate `runtime` makes `runtime.wasm` and `libruntime.a` of it, whose exports the ABI page
+//! (`ABI.md`) describes. Here it is a library over any [`memory::Memory`] and [`host::Host`], for
+//! tests, fuzzers and profilers too.
+//!
+//! The modules, in the order in which a request travels through them:
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | [`host`] | operations that may tell the host something, in order |
+//! | `alloc`, `large` | the fast path, the slow path, objects beyond a block |
+//! | `pace` | when to collect |
+//! | `heap` | which block is what; free blocks; growth |
+//! | [`block`] | one block's kind and bitmaps |
+//! | [`size_class`], [`addr`] | cell sizes; addresses and blocks as types |
+//! | [`memory`] | loads, stores, growth, and the fixed regions |
+//! | `collect` | the phases of a collection |
+//! | `roots`, `mark` | where it starts; what it reaches |
+//! | `wrap_table`, `wrap_index`, `tell` | wrappers, and how the host hears of their death |
+//! | [`sweep`] | what becomes of the rest |
+//! | `tables` | memory for the collector's own tables |
+//! | [`verify`] | every invariant, checked |
+//! | [`runtime`] | the state of all these |
+//! | [`error`], [`options`], [`stats`] | the three tables of the ABI |
+#![no_std]
+
+#[cfg(not(target_family = "wasm"))]
+extern crate std;
+
+pub mod addr;
+mod alloc;
+pub mod block;
+mod collect;
+pub mod error;
+mod heap;
+pub mod host;
+mod large;
+mod mark;
+pub mod memory;
+#[cfg(not(target_family = "wasm"))]
+pub mod native;
+pub mod options;
+mod pace;
+mod roots;
+pub mod runtime;
+pub mod size_class;
+pub mod stats;
+pub mod sweep;
+mod tables;
+mod tell;
+pub mod verify;
+mod wrap_index;
+mod wrap_table;
+
+/// The version of the ABI, which `gc_abi_version` returns.
+pub const ABI_VERSION: u32 = 1;

@@ -1,0 +1,330 @@
+//! A host over a native memory, with the calls that a test reads well with.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+
+use runtime_core::addr::{Addr, PAGE_SIZE};
+use runtime_core::error::{ErrorCode, Failure};
+use runtime_core::host::{self, Host};
+use runtime_core::memory::{Memory, Regions};
+use runtime_core::options::GcOption;
+use runtime_core::runtime::{Failed, Runtime};
+use runtime_core::stats::Stat;
+
+use crate::memory::{TestMemory, Trap};
+
+/// Pages that memory may have unless a test says otherwise: 64 MiB.
+pub(crate) const PAGES: u32 = 1024;
+
+type Callback = Rc<dyn Fn(&TestHost, u32, u32)>;
+
+/// The one host of a runtime. What its callback does is up to the test.
+pub(crate) struct TestHost {
+    runtime: RefCell<Runtime<TestMemory>>,
+    callback: RefCell<Option<Callback>>,
+    told: RefCell<Vec<(u32, u32)>>,
+    /// How many callbacks are running.
+    depth: Cell<u32>,
+}
+
+impl Host for TestHost {
+    type Memory = TestMemory;
+
+    fn with<R>(&self, f: impl FnOnce(&mut Runtime<TestMemory>) -> R) -> R {
+        f(&mut self.runtime.borrow_mut())
+    }
+
+    fn decref(&self, kind: u32, handle: u32) {
+        self.told.borrow_mut().push((kind, handle));
+        let callback = self.callback.borrow().clone();
+        if let Some(callback) = callback {
+            self.depth.set(self.depth.get() + 1);
+            callback(self, kind, handle);
+            self.depth.set(self.depth.get() - 1);
+        }
+    }
+}
+
+/// Why a call failed, as the ABI shows it; `Err` in the results below.
+pub(crate) fn failure(code: ErrorCode, arg: u32) -> Failure {
+    Failure::new(code, arg)
+}
+
+impl TestHost {
+    pub(crate) fn new() -> Self {
+        Self::with_pages(PAGES)
+    }
+
+    pub(crate) fn with_pages(max_pages: u32) -> Self {
+        Self {
+            runtime: RefCell::new(Runtime::new(TestMemory::new(max_pages))),
+            callback: RefCell::new(None),
+            told: RefCell::new(Vec::new()),
+            depth: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn with_options(options: &[(GcOption, u32)]) -> Self {
+        let host = Self::new();
+        for &(option, value) in options {
+            host.configure(option, value);
+        }
+        host
+    }
+
+    // The callback.
+
+    pub(crate) fn on_decref(&self, callback: impl Fn(&Self, u32, u32) + 'static) {
+        *self.callback.borrow_mut() = Some(Rc::new(callback));
+    }
+
+    pub(crate) fn no_callback(&self) {
+        *self.callback.borrow_mut() = None;
+    }
+
+    /// What the host was told since the last call of this function.
+    pub(crate) fn told(&self) -> Vec<(u32, u32)> {
+        std::mem::take(&mut self.told.borrow_mut())
+    }
+
+    /// The handles of the same, in order.
+    pub(crate) fn told_handles(&self) -> Vec<u32> {
+        self.told().into_iter().map(|(_, handle)| handle).collect()
+    }
+
+    /// How many callbacks are running.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth.get()
+    }
+
+    /// Calls `f`; after a trap in it resets `gc_sp`, as a host has to.
+    pub(crate) fn catch<R>(&self, f: impl FnOnce(&Self) -> R) -> Result<R, Trap> {
+        let (sp, depth) = (self.sp(), self.depth.get());
+        catch_unwind(AssertUnwindSafe(|| f(self))).map_err(|payload| {
+            if !payload.is::<Trap>() {
+                resume_unwind(payload);
+            }
+            self.depth.set(depth);
+            self.set_sp(sp);
+            Trap
+        })
+    }
+
+    // Operations. A failure is what `gc_last_error` and its argument say.
+
+    fn outcome<T>(&self, result: Result<T, Failed>) -> Result<T, Failure> {
+        result.map_err(|_| self.with(|runtime| runtime.failure()).expect("the reason is stored"))
+    }
+
+    pub(crate) fn try_alloc(&self, size: u32, atomic: bool) -> Result<u32, Failure> {
+        let object = host::alloc(self, size, atomic);
+        let null = object.is_null();
+        let result = self.with(|runtime| runtime.failure());
+        if null { Err(result.expect("the reason is stored")) } else { Ok(object.get()) }
+    }
+
+    pub(crate) fn alloc(&self, size: u32) -> u32 {
+        self.try_alloc(size, false).unwrap_or_else(|why| panic!("alloc({size}): {why:?}"))
+    }
+
+    pub(crate) fn alloc_atomic(&self, size: u32) -> u32 {
+        self.try_alloc(size, true).unwrap_or_else(|why| panic!("alloc_atomic({size}): {why:?}"))
+    }
+
+    /// Allocates and pushes the object as a root.
+    pub(crate) fn alloc_root(&self, size: u32) -> u32 {
+        let object = self.alloc(size);
+        self.push(object);
+        object
+    }
+
+    pub(crate) fn try_register(&self, ptr: u32, kind: u32, handle: u32) -> Result<(), Failure> {
+        self.try_register_sized(ptr, kind, handle, 0)
+    }
+
+    pub(crate) fn try_register_sized(
+        &self,
+        ptr: u32,
+        kind: u32,
+        handle: u32,
+        external: u32,
+    ) -> Result<(), Failure> {
+        let result = host::register(self, ptr, kind, handle, external);
+        self.outcome(result)
+    }
+
+    /// Allocates a wrapper of 16 bytes and registers it with kind 1.
+    pub(crate) fn wrapper(&self, handle: u32) -> u32 {
+        let ptr = self.alloc(16);
+        self.try_register(ptr, 1, handle).unwrap_or_else(|why| panic!("register: {why:?}"));
+        ptr
+    }
+
+    /// The same, and pushes it as a root first.
+    pub(crate) fn wrapper_root(&self, handle: u32) -> u32 {
+        let ptr = self.alloc_root(16);
+        self.try_register(ptr, 1, handle).unwrap_or_else(|why| panic!("register: {why:?}"));
+        ptr
+    }
+
+    pub(crate) fn release(&self, ptr: u32) -> Result<bool, Failure> {
+        let result = host::release(self, ptr);
+        self.outcome(result)
+    }
+
+    pub(crate) fn try_collect(&self) -> Result<(), Failure> {
+        let result = host::collect(self);
+        self.outcome(result)
+    }
+
+    pub(crate) fn collect(&self) {
+        self.try_collect().unwrap_or_else(|why| panic!("collect: {why:?}"));
+    }
+
+    pub(crate) fn shutdown(&self) {
+        let result = host::shutdown(self);
+        self.outcome(result).unwrap_or_else(|why| panic!("shutdown: {why:?}"));
+    }
+
+    pub(crate) fn init(&self, static_end: u32) -> Result<(), Failure> {
+        let result = self.with(|runtime| runtime.init(static_end));
+        self.outcome(result)
+    }
+
+    pub(crate) fn add_roots(&self, start: u32, end: u32) -> Result<(), Failure> {
+        let result = self.with(|runtime| runtime.add_roots(start, end));
+        self.outcome(result)
+    }
+
+    pub(crate) fn remove_roots(&self, start: u32, end: u32) -> Result<(), Failure> {
+        let result = self.with(|runtime| runtime.remove_roots(start, end));
+        self.outcome(result)
+    }
+
+    pub(crate) fn pin(&self, ptr: u32) -> Result<(), Failure> {
+        let result = self.with(|runtime| runtime.pin(ptr));
+        self.outcome(result)
+    }
+
+    pub(crate) fn unpin(&self, ptr: u32) -> Result<(), Failure> {
+        let result = self.with(|runtime| runtime.unpin(ptr));
+        self.outcome(result)
+    }
+
+    /// Sets an option to a value that it takes.
+    pub(crate) fn configure(&self, option: GcOption, value: u32) -> u32 {
+        let old = self.with(|runtime| runtime.configure(option as u32, value));
+        u32::try_from(old).unwrap_or_else(|_| panic!("{option:?} does not take {value}"))
+    }
+
+    pub(crate) fn stat(&self, stat: Stat) -> u64 {
+        let value = self.with(|runtime| runtime.stat(stat as u32));
+        u64::try_from(value).unwrap_or_else(|_| panic!("{stat:?} is {value}"))
+    }
+
+    pub(crate) fn base(&self, ptr: u32) -> u32 {
+        self.with(|runtime| runtime.base(ptr)).get()
+    }
+
+    pub(crate) fn size(&self, ptr: u32) -> u32 {
+        self.with(|runtime| runtime.size(ptr))
+    }
+
+    pub(crate) fn verify(&self) -> u32 {
+        self.with(|runtime| runtime.verify())
+    }
+
+    /// Fails if an invariant of the heap is broken.
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        assert_eq!(self.verify(), 0, "gc_verify");
+    }
+
+    /// Whether an object starts at this address.
+    pub(crate) fn is_object(&self, ptr: u32) -> bool {
+        ptr != 0 && self.base(ptr) == ptr
+    }
+
+    // Memory.
+
+    pub(crate) fn memory<R>(&self, f: impl FnOnce(&mut TestMemory) -> R) -> R {
+        self.with(|runtime| f(runtime.memory_mut()))
+    }
+
+    pub(crate) fn regions(&self) -> Regions {
+        self.memory(|memory| memory.regions())
+    }
+
+    pub(crate) fn pages(&self) -> u32 {
+        self.memory(|memory| memory.pages())
+    }
+
+    /// Grows memory as somebody else.
+    pub(crate) fn foreign_grow(&self, pages: u32) -> Option<u32> {
+        self.memory(|memory| memory.grow(pages))
+    }
+
+    pub(crate) fn read(&self, at: u32) -> u32 {
+        self.memory(|memory| memory.load32(Addr::new(at), 0))
+    }
+
+    pub(crate) fn write(&self, at: u32, word: u32) {
+        self.memory(|memory| memory.store32(Addr::new(at), 0, word));
+    }
+
+    pub(crate) fn read8(&self, at: u32) -> u8 {
+        self.memory(|memory| memory.load8(Addr::new(at), 0))
+    }
+
+    pub(crate) fn write8(&self, at: u32, byte: u8) {
+        self.memory(|memory| memory.store8(Addr::new(at), 0, byte));
+    }
+
+    pub(crate) fn read64(&self, at: u32) -> u64 {
+        self.memory(|memory| memory.load64(Addr::new(at), 0))
+    }
+
+    pub(crate) fn write64(&self, at: u32, word: u64) {
+        self.memory(|memory| memory.store64(Addr::new(at), 0, word));
+    }
+
+    pub(crate) fn fill(&self, at: u32, bytes: u32, value: u8) {
+        self.memory(|memory| memory.fill(Addr::new(at), bytes, value));
+    }
+
+    /// A copy of the bytes from `at` on.
+    pub(crate) fn bytes(&self, at: u32, bytes: u32) -> Vec<u8> {
+        self.memory(|memory| {
+            let end = u64::from(at) + u64::from(bytes);
+            assert!(end <= u64::from(memory.pages()) * u64::from(PAGE_SIZE));
+            // SAFETY: the range is inside memory, and nobody writes to it meanwhile.
+            unsafe { std::slice::from_raw_parts(memory.ptr(Addr::new(at)), bytes as usize) }.into()
+        })
+    }
+
+    // The shadow stack.
+
+    pub(crate) fn sp(&self) -> u32 {
+        self.memory(|memory| memory.sp()).get()
+    }
+
+    pub(crate) fn set_sp(&self, sp: u32) {
+        self.memory(|memory| memory.set_sp(Addr::new(sp)));
+    }
+
+    pub(crate) fn push(&self, root: u32) {
+        let sp = self.sp();
+        self.write(sp, root);
+        self.set_sp(sp + 4);
+    }
+
+    pub(crate) fn pop(&self, slots: u32) {
+        self.set_sp(self.sp() - 4 * slots);
+    }
+
+    /// Forgets all roots on the shadow stack.
+    pub(crate) fn clear_stack(&self) {
+        self.set_sp(self.regions().stack_base.get());
+    }
+}
