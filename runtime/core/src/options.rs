@@ -68,7 +68,7 @@ options! {
     Verify, "VERIFY", 0, 0, 1,
         "check the whole heap after each collection; a broken invariant traps with HEAP_CORRUPT";
     HeapLimit, "HEAP_LIMIT", 0, 0, MAX_VALUE,
-        "bytes of blocks that objects may occupy; 0 is no limit but MAX_PAGES";
+        "bytes of blocks that objects and tables of the collector may occupy; 0 is no limit but MAX_PAGES";
     GrowthPercent, "GROWTH_PERCENT", 100, 1, 10_000,
         "how much may be allocated between two collections, in percent of what the first found live";
     MinHeap, "MIN_HEAP", 256 * 1024, 0, MAX_VALUE,
