@@ -78,7 +78,7 @@ impl<M: Memory> Runtime<M> {
         if !self.enter() || self.eager_tick().is_err() {
             return Addr::NULL;
         }
-        if self.budget_spent() && self.collect().is_err() {
+        if self.is_due() && self.collect().is_err() {
             return Addr::NULL;
         }
         let cell = self.alloc_here(size, atomic);
@@ -91,16 +91,22 @@ impl<M: Memory> Runtime<M> {
             self.fail(ErrorCode::SizeTooLarge, size);
             return Addr::NULL;
         }
-        // Whatever the pacer says: rather collect than fail. Nothing allocated since the last
-        // collection means that another finds nothing.
-        if self.pace.carved != 0 && self.may_collect() && self.collect().is_err() {
+        // Whatever the pacer says: rather collect than fail. And rather use a larger cell.
+        if self.may_collect() && self.collect().is_err() {
             return Addr::NULL;
         }
-        let cell = self.alloc_here(size, atomic);
-        if cell.is_null() {
-            self.fail(ErrorCode::HeapExhausted, size);
+        let mut cell_size = size;
+        loop {
+            let cell = self.alloc_here(cell_size, atomic);
+            if !cell.is_null() {
+                return cell;
+            }
+            if cell_size > MAX_SMALL {
+                self.fail(ErrorCode::HeapExhausted, size);
+                return cell;
+            }
+            cell_size = Class::of(cell_size).cell_size() + 1;
         }
-        cell
     }
 
     /// Allocates without a collection; null if there is no memory.

@@ -60,17 +60,15 @@ impl<M: Memory> Runtime<M> {
         self.pace.carved = self.pace.carved.saturating_add(bytes);
     }
 
-    /// Whether allocation has used up its budget. From inside the host's callback the budget is
-    /// twice as large, so that it takes an unusual callback to be collected in.
-    pub(crate) fn budget_spent(&mut self) -> bool {
-        let halved = self.pace.carved >> u32::from(self.is_telling());
-        halved >= self.pace.budget && self.may_collect()
-    }
-
-    /// The same for registrations.
-    pub(crate) fn registrations_spent(&mut self) -> bool {
-        let halved = self.pace.registered >> u32::from(self.is_telling());
-        halved >= self.pace.registrations && self.may_collect()
+    /// Whether allocation or registration has used up its budget. From inside the host's callback
+    /// both budgets are twice as large, so that it takes an unusual callback to be collected in.
+    #[inline(never)]
+    pub(crate) fn is_due(&mut self) -> bool {
+        let telling = u32::from(self.is_telling());
+        let pace = &self.pace;
+        let due = pace.carved >> telling >= pace.budget
+            || pace.registered >> telling >= pace.registrations;
+        due && self.may_collect()
     }
 
     /// Starts the next period: called at the end of a collection.

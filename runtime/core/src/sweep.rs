@@ -4,7 +4,7 @@
 //! class; the others with free cells make up the list, in address order, from which allocation
 //! takes its runs. No cell is touched: that is left to the allocation that reuses it.
 
-use crate::addr::{BLOCK_SIZE, Block};
+use crate::addr::{Addr, BLOCK_SIZE, Block};
 use crate::alloc::{RUNS, Sweep};
 use crate::block::{Kind, Record};
 use crate::memory::Memory;
@@ -40,13 +40,15 @@ impl<M: Memory> Runtime<M> {
     fn reclaim_small(&mut self, block: Block, kind: Kind) {
         let record = self.record(block);
         let cells = kind.class().cells();
-        if self.option(GcOption::Poison) != 0 {
-            self.poison_dead(block, kind, record);
-        }
+        let size = kind.class().cell_size();
         let mut live = 0;
         let mut pair = 0;
         while pair * 64 < cells {
             let marks = record.mark_word(&self.mem, pair);
+            if self.option(GcOption::Poison) != 0 {
+                let dead = record.alloc_word(&self.mem, pair) & !marks;
+                self.poison(block.start().plus(pair * 64 * size), size, dead);
+            }
             record.set_alloc_word(&mut self.mem, pair, marks);
             record.set_mark_word(&mut self.mem, pair, 0);
             live += marks.count_ones();
@@ -84,18 +86,14 @@ impl<M: Memory> Runtime<M> {
         self.free_blocks(block, length);
     }
 
-    fn poison_dead(&mut self, block: Block, kind: Kind, record: Record) {
-        let size = kind.class().cell_size();
-        let mut pair = 0;
-        while pair * 64 < kind.class().cells() {
-            let marks = record.mark_word(&self.mem, pair);
-            let mut dead = record.alloc_word(&self.mem, pair) & !marks;
-            while dead != 0 {
-                let cell = pair * 64 + dead.trailing_zeros();
-                dead &= dead - 1;
-                self.mem.fill(block.start().plus(cell * size), size, POISON);
-            }
-            pair += 1;
+    /// Poisons the cells of a bitmap word.
+    #[cold]
+    #[inline(never)]
+    fn poison(&mut self, first: Addr, size: u32, dead: u64) {
+        let mut dead = dead;
+        while dead != 0 {
+            self.mem.fill(first.plus(dead.trailing_zeros() * size), size, POISON);
+            dead &= dead - 1;
         }
     }
 }

@@ -116,6 +116,7 @@ impl<M: Memory> Runtime<M> {
         let full = self.wraps.used >= room;
         let slow = full
             || self.pace.registered >= self.pace.registrations
+            || self.pace.carved >= self.pace.budget
             || self.option(GcOption::Eager) != 0;
         if slow { self.register_slow(Addr::new(ptr), full) } else { Ok(()) }
     }
@@ -143,7 +144,7 @@ impl<M: Memory> Runtime<M> {
         let wanted = if full {
             self.may_collect() && (!self.is_telling() || last_resort)
         } else {
-            self.registrations_spent()
+            self.is_due()
         };
         if outcome.is_ok() && !collected && wanted {
             outcome = self.collect();

@@ -1,6 +1,10 @@
 //! The runtime's core over a native memory: the same code as in `runtime.wasm`, against a model of
 //! it and part by part.
 
+mod blocks;
 mod host;
+mod large;
+mod marking;
 mod memory;
 mod model;
+mod sweeping;

@@ -11,9 +11,10 @@ use runtime_core::options::GcOption;
 
 use ops::{Op, Program, program};
 use run::Runner;
+pub(crate) use state::CELL_SIZES;
 
 /// Fewer cases where each takes long.
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let cases = if cfg!(miri) { cases.div_ceil(100) } else { cases };
     ProptestConfig { max_shrink_time: 20_000, failure_persistence: None, ..Default::default() }
         .with_cases(cases)
