@@ -68,6 +68,12 @@ impl MarkStack {
     };
 }
 
+/// An entry of the mark stack: words to scan.
+#[inline(always)]
+fn entry(base: Addr, bytes: u32) -> u64 {
+    u64::from(base.get()) | u64::from(bytes) << 32
+}
+
 impl<M: Memory> Runtime<M> {
     /// Sets the mark stack up, empty, in its built-in part.
     pub(crate) fn start_mark_stack(&mut self) {
@@ -94,42 +100,6 @@ impl<M: Memory> Runtime<M> {
         self.stack.segments = 0;
     }
 
-    /// Marks everything that the words of a range point to, and pushes it.
-    #[inline(never)]
-    pub(crate) fn scan(&mut self, from: Addr, bytes: u32) {
-        let lo = self.heap.lo.start();
-        let span = self.heap.hi.start().since(lo);
-        let end = from.plus(bytes);
-        let mut at = from;
-        while at != end {
-            let word = self.mem.load32(at, 0);
-            if Addr::new(word).since(lo) < span {
-                self.visit(Addr::new(word));
-            }
-            at = at.plus(4);
-        }
-        self.stack.words += u64::from(bytes >> 2);
-    }
-
-    #[inline(always)]
-    fn visit(&mut self, at: Addr) {
-        let kind = self.kind(at.block());
-        if kind.is_small() {
-            let class = kind.class();
-            let size = class.cell_size();
-            let offset = at.block_offset();
-            let cell = class.cell_at(offset);
-            if cell * size != offset && self.option(GcOption::Interior) == 0 {
-                return;
-            }
-            if self.record_inline(at.block()).try_mark(&mut self.mem, Bit::of(cell)) {
-                self.marked(at.block().start().plus(cell * size), size, kind);
-            }
-        } else if kind >= Kind::TAIL {
-            self.visit_any(at);
-        }
-    }
-
     /// Marks the object that a word points to, whatever it is.
     #[cold]
     #[inline(never)]
@@ -142,7 +112,6 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    #[inline(always)]
     fn marked(&mut self, base: Addr, size: u32, kind: Kind) {
         self.stack.objects += 1;
         self.stack.bytes += u64::from(size);
@@ -151,13 +120,12 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    #[inline(always)]
-    fn push(&mut self, base: Addr, size: u32) {
+    /// Puts words to scan on the mark stack; if there is no room, notes their block as dirty.
+    pub(crate) fn push(&mut self, base: Addr, size: u32) {
         if self.stack.top == self.stack.limit && !self.next_segment() {
             return self.note_dirty(base.block());
         }
-        let entry = u64::from(base.get()) | u64::from(size) << 32;
-        self.mem.store64(self.stack.top, 0, entry);
+        self.mem.store64(self.stack.top, 0, entry(base, size));
         self.stack.top = self.stack.top.plus(ENTRY);
     }
 
@@ -169,19 +137,81 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    fn drain_stack(&mut self) {
-        while self.stack.top != self.stack.bottom || self.previous_segment() {
-            self.stack.top = self.stack.top.plus(ENTRY.wrapping_neg());
-            let entry = self.mem.load64(self.stack.top, 0);
-            let (base, size) = (Addr::new(entry as u32), (entry >> 32) as u32);
+    /// Scans everything on the stack. This loop is what a collection spends its time in: the
+    /// common case, an object of a size class, is spelled out, and what it needs is in locals.
+    #[inline(never)]
+    pub(crate) fn drain_stack(&mut self) {
+        let lo = self.heap.lo.start();
+        let span = self.heap.hi.start().since(lo);
+        let interior = self.option(GcOption::Interior) != 0;
+        let (mut objects, mut bytes, mut words) = (0, 0, 0);
+        let mut top = self.stack.top;
+        loop {
+            if top == self.stack.bottom {
+                if !self.previous_segment() {
+                    break;
+                }
+                top = self.stack.top;
+            }
+            let popped = self.mem.load64(top.plus(ENTRY.wrapping_neg()), 0);
+            let (mut at, mut size) = (Addr::new(popped as u32), (popped >> 32) as u32);
             if size > CHUNK {
-                // The slot that was just popped is there for the rest.
-                self.push(base.plus(CHUNK), size - CHUNK);
-                self.scan(base, CHUNK);
+                // The rest stays where the entry was.
+                let rest = entry(at.plus(CHUNK), size - CHUNK);
+                self.mem.store64(top.plus(ENTRY.wrapping_neg()), 0, rest);
+                size = CHUNK;
             } else {
-                self.scan(base, size);
+                top = top.plus(ENTRY.wrapping_neg());
+            }
+            words += u64::from(size >> 2);
+            let end = at.plus(size);
+            while at != end {
+                let word = Addr::new(self.mem.load32(at, 0));
+                at = at.plus(4);
+                if word.since(lo) >= span {
+                    continue;
+                }
+                let kind = self.kind(word.block());
+                if !kind.is_small() {
+                    if kind >= Kind::TAIL {
+                        self.stack.top = top;
+                        self.visit_any(word);
+                        top = self.stack.top;
+                    }
+                    continue;
+                }
+                let class = kind.class();
+                let offset = word.block_offset();
+                let cell = class.cell_at(offset);
+                let cell_size = class.cell_size();
+                let inside = offset.wrapping_sub(cell * cell_size);
+                if inside != 0 && !interior {
+                    continue;
+                }
+                let record = self.record_inline(word.block());
+                if !record.try_mark(&mut self.mem, Bit::of(cell)) {
+                    continue;
+                }
+                objects += 1;
+                bytes += u64::from(cell_size);
+                if kind.is_atomic() {
+                    continue;
+                }
+                let base = word.plus(inside.wrapping_neg());
+                if top == self.stack.limit {
+                    self.stack.top = top;
+                    self.push(base, cell_size);
+                    top = self.stack.top;
+                } else {
+                    self.mem.store64(top, 0, entry(base, cell_size));
+                    top = top.plus(ENTRY);
+                }
             }
         }
+        self.stack.top = top;
+        self.stack.objects += objects;
+        self.stack.bytes += bytes;
+        self.stack.words += words;
     }
 
     #[cold]
@@ -266,7 +296,7 @@ impl<M: Memory> Runtime<M> {
                 self.scan_marked(block, kind);
             } else {
                 let size = self.record(block).length(&self.mem) * BLOCK_SIZE;
-                self.scan(block.start(), size);
+                self.push(block.start(), size);
                 self.drain_stack();
             }
         }
@@ -280,7 +310,7 @@ impl<M: Memory> Runtime<M> {
             while marks != 0 {
                 let cell = pair * 64 + marks.trailing_zeros();
                 marks &= marks - 1;
-                self.scan(block.start().plus(cell * size), size);
+                self.push(block.start().plus(cell * size), size);
                 self.drain_stack();
             }
             pair += 1;

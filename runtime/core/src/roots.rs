@@ -89,13 +89,15 @@ impl<M: Memory> Runtime<M> {
         let used = self.mem.sp().since(base);
         let deepest = &mut self.counters[Stat::StackHighWater];
         *deepest = (*deepest).max(u64::from(used));
-        self.scan(base, used);
+        self.push(base, used);
+        self.drain_stack();
         let mut index = 0;
         while index < self.roots.ranges.len {
             let entry = self.roots.ranges.entry(index);
             let start = Addr::new(self.mem.load32(entry, 0));
             let end = Addr::new(self.mem.load32(entry, 4));
-            self.scan(start, end.since(start));
+            self.push(start, end.since(start));
+            self.drain_stack();
             index += 1;
         }
         let mut slot = 0;

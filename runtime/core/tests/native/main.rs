@@ -7,4 +7,8 @@ mod large;
 mod marking;
 mod memory;
 mod model;
+mod pacing;
+mod roots;
 mod sweeping;
+mod telling;
+mod wrappers;
