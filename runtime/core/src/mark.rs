@@ -68,7 +68,8 @@ impl MarkStack {
     };
 }
 
-/// An entry of the mark stack: words to scan.
+/// An entry of the mark stack: words to scan. 0 bytes stand for the cell that `base` is in: the
+/// entry is then known as soon as the word is, and need not wait for look-ups to be popped again.
 #[inline(always)]
 fn entry(base: Addr, bytes: u32) -> u64 {
     u64::from(base.get()) | u64::from(bytes) << 32
@@ -155,7 +156,10 @@ impl<M: Memory> Runtime<M> {
             }
             let popped = self.mem.load64(top.plus(ENTRY.wrapping_neg()), 0);
             let (mut at, mut size) = (Addr::new(popped as u32), (popped >> 32) as u32);
-            if size > CHUNK {
+            if size == 0 {
+                size = self.kind(at.block()).class().cell_size();
+                top = top.plus(ENTRY.wrapping_neg());
+            } else if size > CHUNK {
                 // The rest stays where the entry was.
                 let rest = entry(at.plus(CHUNK), size - CHUNK);
                 self.mem.store64(top.plus(ENTRY.wrapping_neg()), 0, rest);
@@ -184,9 +188,12 @@ impl<M: Memory> Runtime<M> {
                 let offset = word.block_offset();
                 let cell = class.cell_at(offset);
                 let cell_size = class.cell_size();
-                let inside = offset.wrapping_sub(cell * cell_size);
-                if inside != 0 && !interior {
-                    continue;
+                let mut base = word;
+                if cell * cell_size != offset {
+                    if !interior {
+                        continue;
+                    }
+                    base = word.block().start().plus(cell * cell_size);
                 }
                 let record = self.record_inline(word.block());
                 if !record.try_mark(&mut self.mem, Bit::of(cell)) {
@@ -197,13 +204,12 @@ impl<M: Memory> Runtime<M> {
                 if kind.is_atomic() {
                     continue;
                 }
-                let base = word.plus(inside.wrapping_neg());
                 if top == self.stack.limit {
                     self.stack.top = top;
-                    self.push(base, cell_size);
+                    self.push(base, 0);
                     top = self.stack.top;
                 } else {
-                    self.mem.store64(top, 0, entry(base, cell_size));
+                    self.mem.store64(top, 0, entry(base, 0));
                     top = top.plus(ENTRY);
                 }
             }

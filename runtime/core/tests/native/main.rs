@@ -2,7 +2,10 @@
 //! it and part by part.
 
 mod blocks;
+mod checker;
+mod growth;
 mod host;
+mod interrupted;
 mod large;
 mod marking;
 mod memory;
