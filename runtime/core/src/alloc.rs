@@ -17,7 +17,7 @@ use crate::block::{Bit, Kind};
 use crate::error::ErrorCode;
 use crate::memory::Memory;
 use crate::options::GcOption;
-use crate::runtime::Runtime;
+use crate::runtime::{Failed, Runtime};
 use crate::size_class::{Class, MAX_SMALL, MAX_TABLE};
 
 /// Entries of the run table: one for each kind of small object, rounded up to a power of two so
@@ -236,7 +236,8 @@ impl<M: Memory> Runtime<M> {
     #[inline]
     pub(crate) fn is_handed_out(&self, kind: Kind, cell: Addr) -> bool {
         let run = self.runs[kind.run()];
-        !(kind.is_small() && cell >= run.bump && cell < run.end)
+        // By distance: a run may end at the end of the address space, which is address 0.
+        !kind.is_small() || cell.since(run.bump) >= run.end.since(run.bump)
     }
 
     /// Starts again to count for EAGER; called when the option changes.
@@ -271,6 +272,12 @@ impl<M: Memory> Runtime<M> {
     /// Whether `ptr` is the base of an allocated object.
     pub(crate) fn is_object(&self, ptr: Addr) -> bool {
         !ptr.is_null() && self.base_of(ptr) == ptr
+    }
+
+    /// Fails with `NOT_AN_OBJECT` if `ptr` is not the base of an allocated object.
+    #[inline(never)]
+    pub(crate) fn expect_object(&mut self, ptr: Addr) -> Result<(), Failed> {
+        if self.is_object(ptr) { Ok(()) } else { Err(self.fail(ErrorCode::NotAnObject, ptr.get())) }
     }
 
     /// The usable size of the object with this base.

@@ -80,18 +80,17 @@ pub fn release<H: Host>(host: &H, ptr: u32) -> Result<bool, Failed> {
 ///
 /// `SHADOW_STACK_OVERFLOW`; with VERIFY, `HEAP_CORRUPT`.
 pub fn collect<H: Host>(host: &H) -> Result<(), Failed> {
-    let refused = host.with(|runtime| {
+    let mut refused = false;
+    let outcome = host.with(|runtime| {
         runtime.enter_or_fail()?;
-        if runtime.refuse_nested() { Ok(true) } else { runtime.collect().map(|()| false) }
+        refused = runtime.refuse_nested();
+        if refused { Ok(()) } else { runtime.collect() }
     });
-    if refused == Ok(true) {
-        host.with(|runtime| runtime.telling.pending = true);
-    }
     tell_pending(host, Addr::NULL);
-    if refused == Ok(true) {
+    if refused {
         host.with(Runtime::note_refusal);
     }
-    refused.map(|_| ())
+    outcome
 }
 
 /// Tells the host about every wrapper there is, and forgets them.
@@ -131,10 +130,15 @@ fn tell_all<H: Host>(host: &H, object: Addr) {
     if level == 0 {
         return;
     }
+    // What fails inside the callback is the callback's to see; the caller's failure stays its own.
+    let failure = host.with(|runtime| runtime.failure_words());
     while host.with(Runtime::next_dead) {
         tell_one(host);
     }
-    host.with(|runtime| runtime.end_telling(level));
+    host.with(|runtime| {
+        runtime.set_failure_words(failure);
+        runtime.end_telling(level);
+    });
 }
 
 #[inline(always)]

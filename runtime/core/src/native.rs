@@ -39,7 +39,8 @@ impl NativeMemory {
         let pages = regions.program_base.get() / PAGE_SIZE;
         assert!(pages <= max_pages, "no room for the fixed regions");
         let bytes = max_pages as usize * PAGE_SIZE as usize;
-        let layout = Layout::from_size_align(bytes, PAGE_SIZE as usize).expect("a valid size");
+        // With the alignment of any object the system maps fresh pages, instead of zeroing them here.
+        let layout = Layout::from_size_align(bytes, 16).expect("a valid size");
         // SAFETY: the size is not zero, as the fixed regions fit in.
         let base = unsafe { alloc_zeroed(layout) };
         let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };

@@ -7,7 +7,7 @@ use crate::runtime::{Failed, Runtime};
 use crate::stats::Stat;
 
 /// What stands at `gc_stack_limit`: found changed, the program pushed too much.
-pub(crate) const GUARD: u32 = 0x6AAD_5AFE;
+const GUARD: u32 = 0x6AAD_5AFE;
 
 /// Bytes of an entry: a range is (start, end), a pin is (pointer, count).
 const ENTRY: u32 = 8;
@@ -66,21 +66,29 @@ impl<M: Memory> Runtime<M> {
         self.mem.store32(limit, 0, GUARD);
     }
 
+    /// Whether `gc_sp` is in range and aligned, and the guard word is in place.
+    #[inline(never)]
+    pub(crate) fn shadow_stack_is_sound(&self) -> bool {
+        let regions = self.mem.regions();
+        let sp = self.mem.sp();
+        sp >= regions.stack_base
+            && sp <= regions.stack_limit
+            && sp.is_aligned(4)
+            && self.mem.load32(regions.stack_limit, 0) == GUARD
+    }
+
     /// Checks `gc_sp` and the guard word.
     ///
     /// # Errors
     ///
     /// `SHADOW_STACK_OVERFLOW`, with `gc_sp` as its argument.
     pub(crate) fn check_shadow_stack(&mut self) -> Result<(), Failed> {
-        let regions = self.mem.regions();
-        let sp = self.mem.sp();
-        let in_range = sp >= regions.stack_base && sp <= regions.stack_limit && sp.is_aligned(4);
-        if in_range && self.mem.load32(regions.stack_limit, 0) == GUARD {
+        if self.shadow_stack_is_sound() {
             return Ok(());
         }
         // Said once: the host that reads the error may go on.
         self.set_guard();
-        Err(self.fail(ErrorCode::ShadowStackOverflow, sp.get()))
+        Err(self.fail(ErrorCode::ShadowStackOverflow, self.mem.sp().get()))
     }
 
     /// Marks from all roots but those that the collection itself knows of.
@@ -177,9 +185,7 @@ impl<M: Memory> Runtime<M> {
     pub fn pin(&mut self, ptr: u32) -> Result<(), Failed> {
         let ptr = Addr::new(ptr);
         self.enter_or_fail()?;
-        if !self.is_object(ptr) {
-            return Err(self.fail(ErrorCode::NotAnObject, ptr.get()));
-        }
+        self.expect_object(ptr)?;
         if (self.roots.pins.len + 1) * 2 > self.roots.pins.capacity {
             self.rebuild_pins()?;
         }
@@ -200,9 +206,7 @@ impl<M: Memory> Runtime<M> {
     pub fn unpin(&mut self, ptr: u32) -> Result<(), Failed> {
         let ptr = Addr::new(ptr);
         self.enter_or_fail()?;
-        if !self.is_object(ptr) {
-            return Err(self.fail(ErrorCode::NotAnObject, ptr.get()));
-        }
+        self.expect_object(ptr)?;
         if self.roots.pins.capacity != 0 {
             let entry = self.find_pin(ptr);
             let count = self.mem.load32(entry, 4);

@@ -95,6 +95,16 @@ impl<M: Memory> Runtime<M> {
         Failed(())
     }
 
+    /// Code and argument of the last failure, in one word.
+    pub(crate) fn failure_words(&self) -> u64 {
+        u64::from(self.last_error) << 32 | u64::from(self.last_error_arg)
+    }
+
+    pub(crate) fn set_failure_words(&mut self, words: u64) {
+        self.last_error = (words >> 32) as u32;
+        self.last_error_arg = words as u32;
+    }
+
     /// Stores that the runtime's own code panicked, which is a bug in it.
     #[cold]
     pub fn note_panic(&mut self) {

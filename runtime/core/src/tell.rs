@@ -6,11 +6,12 @@
 //! its way to the caller alive.
 //!
 //! A trap in the callback unwinds the runtime without its notice: it must not take the next call
-//! for a nested one for ever. So each level leaves a *marker* on the shadow stack, a null root.
+//! for a nested one for ever. So each level leaves a *marker* on the shadow stack, an address that is never handed out.
 //! After a trap a host resets `gc_sp` to what it was before its call, which is at or below the
-//! marker; a nested call sees it above. A host that does not reset `gc_sp` is recognised later:
-//! by its second `gc_collect` in a row without the host having been told anything in between, or
-//! by allocating twice the budget. Taking a nested call for an outer one by mistake is harmless
+//! marker, or the program that runs next has overwritten it; a nested call finds it in place and
+//! `gc_sp` above. A host that does not reset `gc_sp` is recognised later: when it asks for a
+//! collection again, having allocated a number of objects since and been told nothing; or when it
+//! allocates twice the budget. Taking a nested call for an outer one by mistake is harmless
 //! inside the runtime: collections may nest between any two calls of the host.
 
 use crate::addr::Addr;
@@ -20,6 +21,10 @@ use crate::stats::Stat;
 
 /// Levels of telling at most; at the last, nothing collects.
 const LEVELS: usize = 8;
+/// Objects allocated after a refusal that make the next request believable.
+const MUCH: u64 = 16;
+/// An odd address in the linear stack: nobody's root.
+const MARKER: u32 = 0x0ACD;
 
 #[derive(Debug)]
 pub(crate) struct Telling {
@@ -30,8 +35,9 @@ pub(crate) struct Telling {
     markers: [Addr; LEVELS],
     /// Whether a collection has left work for the boundary.
     pub(crate) pending: bool,
-    /// Whether a `gc_collect` was refused since the host was last told something.
-    refused: bool,
+    /// What had been allocated when a `gc_collect` was last refused, in objects, plus one; 0 if the
+    /// host was told something since.
+    refused: u64,
     /// What the host is told.
     pub(crate) kind: u32,
     pub(crate) handle: u32,
@@ -43,7 +49,7 @@ impl Telling {
         roots: [Addr::NULL; LEVELS],
         markers: [Addr::NULL; LEVELS],
         pending: false,
-        refused: false,
+        refused: 0,
         kind: 0,
         handle: 0,
     };
@@ -64,7 +70,8 @@ impl<M: Memory> Runtime<M> {
         let sp = self.mem.sp();
         while self.telling.level != 0 {
             let marker = self.telling.markers[(self.telling.level - 1) as usize & (LEVELS - 1)];
-            if marker.is_null() || sp > marker {
+            let stands = sp > marker && self.mem.load32(marker, 0) == MARKER;
+            if marker.is_null() || stands {
                 return true;
             }
             self.telling.level -= 1;
@@ -87,10 +94,9 @@ impl<M: Memory> Runtime<M> {
             return 0;
         }
         let sp = self.mem.sp();
-        let regions = self.mem.regions();
-        let room = sp >= regions.stack_base && sp < regions.stack_limit && sp.is_aligned(4);
+        let room = self.shadow_stack_is_sound() && sp != self.mem.regions().stack_limit;
         if room {
-            self.mem.store32(sp, 0, 0);
+            self.mem.store32(sp, 0, MARKER);
             self.mem.set_sp(sp.plus(4));
         }
         let slot = level as usize & (LEVELS - 1);
@@ -107,13 +113,12 @@ impl<M: Memory> Runtime<M> {
             self.mem.set_sp(marker);
         }
         self.telling.level = level - 1;
-        self.telling.refused = false;
     }
 
     /// The next dead wrapper, if there is one, becomes what the host is told.
     #[inline]
     pub(crate) fn next_dead(&mut self) -> bool {
-        self.telling.refused = false;
+        self.telling.refused = 0;
         self.pop_dead()
     }
 
@@ -122,17 +127,22 @@ impl<M: Memory> Runtime<M> {
         if !self.is_telling() {
             return false;
         }
-        if self.telling.refused && !self.telling.pending {
+        if self.telling.refused != 0 && self.allocated() >= self.telling.refused + MUCH {
             self.telling.level = 0;
-            self.telling.refused = false;
             return false;
         }
         self.counters[Stat::NestedRefused] += 1;
+        self.telling.pending = true;
         true
     }
 
-    /// Notes a refusal.
+    /// Notes a refusal, when what was queued has been told.
     pub(crate) fn note_refusal(&mut self) {
-        self.telling.refused = true;
+        self.telling.refused = self.allocated();
+    }
+
+    fn allocated(&mut self) -> u64 {
+        self.count_runs();
+        self.counters[Stat::AllocatedObjects] + 1
     }
 }

@@ -3,7 +3,6 @@
 use crate::addr::Block;
 use crate::block::{Bit, Kind};
 use crate::memory::Memory;
-use crate::roots::GUARD;
 use crate::runtime::Runtime;
 
 /// A broken invariant, as `gc_verify` returns it and HEAP_CORRUPT has it as its argument.
@@ -185,7 +184,7 @@ impl<M: Memory> Runtime<M> {
                 let first = kind.class().cell_at(run.bump.block_offset());
                 let end = kind.class().cell_at(run.end.since(block.start()));
                 let base = block.start().plus(first * kind.class().cell_size());
-                if self.kind(block) != kind || run.bump > run.end || base != run.bump {
+                if self.kind(block) != kind || first > end || base != run.bump {
                     return Err(Invariant::Run);
                 }
                 if self.record(block).find(&self.mem, first, end, false) != end {
@@ -218,10 +217,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn check_roots(&self) -> Result<(), Invariant> {
-        let regions = self.mem.regions();
-        let sp = self.mem.sp();
-        let in_range = sp >= regions.stack_base && sp <= regions.stack_limit && sp.is_aligned(4);
-        if !in_range || self.mem.load32(regions.stack_limit, 0) != GUARD {
+        if !self.shadow_stack_is_sound() {
             return Err(Invariant::ShadowStack);
         }
         if self.pins_are_objects() { Ok(()) } else { Err(Invariant::Pin) }

@@ -22,6 +22,9 @@ use crate::runtime::{Failed, Runtime};
 use crate::stats::Stat;
 use crate::wrap_index::WrapIndex;
 
+/// A table of so many entries does not double: its size would not be a 32-bit number.
+const MAX_ENTRIES: u32 = u32::MAX / (2 * WRAP_ENTRY_BYTES);
+
 #[derive(Debug)]
 pub(crate) struct WrapTable {
     /// Where the table lies: from the first use on in its built-in place, until it grows out of it.
@@ -123,9 +126,7 @@ impl<M: Memory> Runtime<M> {
 
     fn check_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
         let object = Addr::new(ptr);
-        if !self.is_object(object) {
-            return Err(self.fail(ErrorCode::NotAnObject, ptr));
-        }
+        self.expect_object(object)?;
         if self.is_flagged(object) {
             return Err(self.fail(ErrorCode::AlreadyRegistered, ptr));
         }
@@ -182,8 +183,8 @@ impl<M: Memory> Runtime<M> {
             return Err(self.fail(ErrorCode::WrapTableFull, limit));
         }
         if self.wraps.used == self.wraps.capacity && !self.grow_wrap_table(u32::MAX) {
-            let entries = self.wraps.capacity.saturating_mul(2);
-            return Err(self.fail(ErrorCode::HeapExhausted, entries));
+            let bytes = self.wraps.capacity.wrapping_mul(2 * WRAP_ENTRY_BYTES);
+            return Err(self.fail(ErrorCode::HeapExhausted, bytes));
         }
         let entry = self.wraps.live;
         if self.wraps.used != entry {
@@ -218,11 +219,11 @@ impl<M: Memory> Runtime<M> {
     #[inline(never)]
     fn grow_wrap_table(&mut self, limit: u32) -> bool {
         let old = self.wraps.capacity;
-        let capacity = old.saturating_mul(2).min(limit);
-        let Some(bytes) = capacity.checked_mul(WRAP_ENTRY_BYTES) else {
+        if old >= MAX_ENTRIES {
             return false;
-        };
-        let table = self.table_alloc(bytes);
+        }
+        let capacity = (old * 2).min(limit);
+        let table = self.table_alloc(capacity * WRAP_ENTRY_BYTES);
         if table.is_null() {
             return false;
         }
@@ -249,9 +250,7 @@ impl<M: Memory> Runtime<M> {
     pub fn release(&mut self, ptr: u32) -> Result<bool, Failed> {
         self.enter_or_fail()?;
         let object = Addr::new(ptr);
-        if !self.is_object(object) {
-            return Err(self.fail(ErrorCode::NotAnObject, ptr));
-        }
+        self.expect_object(object)?;
         if !self.is_flagged(object) {
             return Ok(false);
         }

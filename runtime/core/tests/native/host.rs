@@ -281,14 +281,6 @@ impl TestHost {
         self.memory(|memory| memory.store8(Addr::new(at), 0, byte));
     }
 
-    pub(crate) fn read64(&self, at: u32) -> u64 {
-        self.memory(|memory| memory.load64(Addr::new(at), 0))
-    }
-
-    pub(crate) fn write64(&self, at: u32, word: u64) {
-        self.memory(|memory| memory.store64(Addr::new(at), 0, word));
-    }
-
     pub(crate) fn fill(&self, at: u32, bytes: u32, value: u8) {
         self.memory(|memory| memory.fill(Addr::new(at), bytes, value));
     }

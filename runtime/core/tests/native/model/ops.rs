@@ -166,7 +166,6 @@ pub(crate) fn program(length: usize, scripts: usize) -> impl Strategy<Value = Pr
         rest
     });
     let max_pages = prop_oneof![3 => Just(128_u32), 1 => 18..32_u32];
-    (max_pages, options, vec(op(), 1..length), vec(script(), 0..=scripts)).prop_map(
-        |(max_pages, options, ops, scripts)| Program { max_pages, options, ops, scripts },
-    )
+    (max_pages, options, vec(op(), 1..length), vec(script(), 0..=scripts))
+        .prop_map(|(max_pages, options, ops, scripts)| Program { max_pages, options, ops, scripts })
 }

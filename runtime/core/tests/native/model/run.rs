@@ -27,8 +27,8 @@ pub(crate) const STATIC_BYTES: u32 = 5000;
 pub(crate) struct Frame {
     /// Where the runtime's marker on the shadow stack is, once the host has been told something.
     marker: Option<usize>,
-    /// The cell of the object that the call allocates.
-    allocates: Option<u32>,
+    /// Whether the call allocates an object, and if so, whether without pointers.
+    allocates: Option<bool>,
     /// The handle that the call releases.
     releases: Option<u32>,
 }
@@ -155,7 +155,11 @@ impl Runner {
         let floor = self.model.borrow().stack.len();
         self.floors.borrow_mut().push(floor);
         for op in &script.ops {
-            if script.catches { self.guarded(op) } else { self.step(op) }
+            if script.catches {
+                self.guarded(op)
+            } else {
+                self.step(op)
+            }
             self.check();
         }
         if script.traps {
@@ -179,19 +183,19 @@ impl Runner {
     /// The object that the current call has allocated, and not returned yet, is counted.
     fn note_in_flight(&self) {
         let frames = self.frames.borrow();
-        let Some(cell) = frames.last().expect("a call").allocates else { return };
         let mut model = self.model.borrow_mut();
-        let allocated = self.host.stat(Stat::AllocatedObjects);
         let noted = *model.calls.last().expect("a call") != InFlight::Nothing;
-        if noted || allocated == model.counts.allocated_objects {
+        let cell = (self.host.stat(Stat::AllocatedBytes) - model.counts.allocated_bytes) as u32;
+        if noted || cell == 0 {
             return;
         }
+        let atomic = frames.last().expect("a call").allocates.expect("an allocation");
         model.count_allocated(cell);
         *model.calls.last_mut().expect("a call") = InFlight::Unknown(cell);
         if self.traps {
             // It will never be returned if the host traps, and a word may point to it.
             let base = self.find_unknown(&model, cell);
-            model.add_object(base, self.host.bytes(base, cell), true);
+            model.add_object(base, self.host.bytes(base, cell), atomic);
             model.hidden.insert(base);
             *model.calls.last_mut().expect("a call") = InFlight::Known(base);
         }
@@ -226,7 +230,7 @@ impl Runner {
     pub(crate) fn call<T>(
         &self,
         in_flight: InFlight,
-        allocates: Option<u32>,
+        allocates: Option<bool>,
         releases: Option<u32>,
         call: impl FnOnce(&TestHost) -> T,
     ) -> Outcome<T> {

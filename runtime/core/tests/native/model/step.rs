@@ -59,9 +59,7 @@ impl Runner {
     }
 
     fn alloc(&self, size: u32, atomic: bool, rooted: bool) {
-        let cell = cell_for(size);
-        let call =
-            self.call(InFlight::Nothing, Some(cell), None, |host| host.try_alloc(size, atomic));
+        let call = self.call(InFlight::Nothing, Some(atomic), None, |host| host.try_alloc(size, atomic));
         if self.must_collect() {
             assert_ne!(call.collections, 0, "EAGER is 1");
         }
@@ -76,7 +74,10 @@ impl Runner {
         let align = if size >= 16 { 16 } else { 8 };
         assert!(object.is_multiple_of(align), "alloc({size}) = {object:#x} is misaligned");
         assert!(object >= self.static_base, "{object:#x} is below static data");
-        assert_eq!(self.host.size(object), cell, "the usable size of alloc({size})");
+        // Rather than fail, an allocation takes a larger cell: after a collection that did not help.
+        let cell = self.host.size(object);
+        let last_resort = cell > cell_for(size) && call.collections != 0;
+        assert!(cell == cell_for(size) || last_resort, "alloc({size}) took a cell of {cell} bytes");
         assert_eq!(self.host.base(object + cell - 1), object, "the base of the last byte");
         if atomic {
             // Not zeroed: give it a content of our own.
@@ -120,14 +121,16 @@ impl Runner {
             return;
         }
         let model = self.model.borrow();
-        let cells = (16_384 / cell).min(1920);
-        let alike = |block: u32| {
-            let inside = model.objects.range(block << 14..=(block << 14) + 16_383);
-            inside.filter(|(_, o)| o.cell() == cell && o.atomic == atomic).count() as u32
-        };
         for block in model.blocks() {
-            let used = alike(block);
-            assert!(used == 0 || used == cells, "alloc({size}) failed with cells free");
+            let inside = model.objects.range(block << 14..=(block << 14) + 16_383);
+            let alike = inside.filter(|(_, o)| o.atomic == atomic && o.cell() <= 8192);
+            let sizes: Vec<u32> = alike.map(|(_, object)| object.cell()).collect();
+            if let Some(&cell) = sizes.first()
+                && cell >= size
+            {
+                let cells = (16_384 / cell).min(1920);
+                assert_eq!(sizes.len() as u32, cells, "alloc({size}) failed with cells free");
+            }
         }
     }
 

@@ -1,0 +1,113 @@
+//! Builds the runtime for wasm32 and leaves it where `src/lib.rs` embeds it from.
+//!
+//! The inner cargo has its own target folder inside `OUT_DIR`: the outer one holds the lock of the shared folder for as
+//! long as this script runs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+use std::{env, fs};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// What the outer cargo sets for its own target and its own compiler wrapper (clippy is one): none of it is meant for
+/// the runtime, and flags such as `-C target-cpu` or sanitizers would break it.
+const FOREIGN: &[&str] = &[
+    "CARGO_BUILD_RUSTC_WRAPPER",
+    "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+];
+
+fn main() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the loader is a member of a workspace")
+        .to_owned();
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+
+    for watched in [
+        "runtime/src",
+        "runtime/core/src",
+        "runtime/core/Cargo.toml",
+        "runtime/build.rs",
+        "runtime/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+        ".cargo",
+    ] {
+        // A path that does not exist would make cargo run this script each time.
+        let path = workspace.join(watched);
+        if path.exists() {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
+    }
+
+    require_target();
+    let wasm = build(&workspace, &out.join("runtime"));
+    let embedded = out.join("runtime.wasm");
+    if let Err(error) = fs::copy(&wasm, &embedded) {
+        fail(&[&format!("cannot copy {} to {}: {error}", wasm.display(), embedded.display())]);
+    }
+}
+
+/// Says in one line what to install, instead of rustc's "can't find crate for `core`".
+fn require_target() {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let Ok(output) =
+        Command::new(&rustc).args(["--print", "target-libdir", "--target", TARGET]).output()
+    else {
+        fail(&[&format!("cannot run {}", Path::new(&rustc).display())]);
+    };
+    let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    if !output.status.success() || !libraries.is_dir() {
+        fail(&[
+            &format!("the Rust target {TARGET} is not installed, and the runtime is built for it"),
+            &format!("install it with: rustup target add {TARGET}"),
+        ]);
+    }
+}
+
+fn build(workspace: &Path, target_dir: &Path) -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace)
+        .args(["build", "--release", "--package", "runtime", "--lib"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(target_dir);
+    for (name, _) in env::vars_os() {
+        let foreign = name.to_str().is_some_and(|name| {
+            FOREIGN.contains(&name)
+                || name.starts_with("CARGO_PROFILE_")
+                || name.starts_with("CARGO_TARGET_")
+        });
+        if foreign {
+            command.env_remove(&name);
+        }
+    }
+    match command.output() {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let mut lines = vec!["the runtime does not build for wasm32:"];
+            lines.extend(text.lines());
+            fail(&lines);
+        }
+        Err(error) => fail(&[&format!("cannot run cargo to build the runtime: {error}")]),
+    }
+    target_dir.join(TARGET).join("release").join("runtime.wasm")
+}
+
+fn fail(lines: &[&str]) -> ! {
+    for line in lines {
+        println!("cargo::error={line}");
+    }
+    exit(1)
+}

@@ -1,0 +1,70 @@
+//! The command `loader`.
+//!
+//! Exit codes: 0 all is well, 1 a program or the runtime failed while running, 2 a file or an argument is at fault.
+
+mod options;
+mod outcome;
+mod run;
+mod values;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::stress::{self, StressArgs};
+use run::RunArgs;
+
+/// Rootstock: a garbage-collected runtime for WebAssembly compilers
+#[derive(Parser)]
+#[command(name = "loader", version, about, long_about = None, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Instantiate a program against the runtime and run it
+    Run(RunArgs),
+    /// Drive the runtime hard with seeded scenarios, and check every outcome
+    Stress(StressArgs),
+}
+
+/// Bad input.
+const BAD_INPUT: u8 = 2;
+
+/// Runs the command that the process was started with. A fault of the arguments exits with 2, as clap does.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run::main(&args),
+        Command::Stress(args) => stress::run(&args).unwrap_or_else(|error| bad_input(&error)),
+    }
+}
+
+/// Says what is wrong with a file or an argument.
+fn bad_input(error: &dyn Display) -> ExitCode {
+    // Where standard error is closed there is only the exit code left to say it.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::from(BAD_INPUT)
+}
+
+/// Prints the outcome of a command (`print!` would panic where a pipe was closed) and says how to exit.
+pub(crate) fn finish(text: &str, success: bool) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    exit_code(written, success)
+}
+
+/// What cannot be printed has not succeeded, unless whoever closed the pipe has read enough.
+fn exit_code(written: io::Result<()>, success: bool) -> ExitCode {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "error: cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+        _ if success => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}

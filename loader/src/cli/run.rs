@@ -1,0 +1,246 @@
+//! `loader run`: a program, instantiated against the runtime and run within limits.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::Args;
+use runtime::options::GcOption;
+use wasmtime::{Trap, Val};
+
+use super::outcome::{Outcome, Printer};
+use super::{bad_input, options, values};
+use crate::error::{Error, InputError, TrapReport};
+use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
+
+/// What the thread that runs wasm needs besides wasm's own stack.
+const HOST_STACK: usize = 4 << 20;
+
+/// Called if `--invoke` names no function.
+const ENTRIES: [&str; 2] = ["main", "_start"];
+
+/// Arguments of `loader run`.
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    /// The program: a .wasm or .wat file
+    program: PathBuf,
+
+    /// Call this export with these arguments, instead of `main` or `_start`; numbers, by the function's type
+    #[arg(long, num_args = 1.., value_names = ["NAME", "ARGS"], allow_negative_numbers = true)]
+    invoke: Vec<String>,
+
+    /// Instantiate this program first, and let later ones import its exports from module NAME (default: the file's stem)
+    #[arg(long, value_name = "[NAME=]FILE")]
+    with: Vec<String>,
+
+    /// Print all statistics of the runtime, and what became of the handles
+    #[arg(long)]
+    stats: bool,
+
+    /// Print the outcome as JSON, the program's output within it
+    #[arg(long)]
+    json: bool,
+
+    /// Collect at every Nth allocation or registration; without N, at each
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    eager: Option<u32>,
+
+    /// Fill freed objects with 0xDB
+    #[arg(long)]
+    poison: bool,
+
+    /// Check the whole heap after each collection, and at the end
+    #[arg(long)]
+    verify: bool,
+
+    /// Set an option of the runtime, such as WRAP_LIMIT=4096 or HEAP_LIMIT=64MiB
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = options::option)]
+    options: Vec<(GcOption, u32)>,
+
+    /// Memory that the program and the runtime may have
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "2GiB")]
+    max_memory: u64,
+
+    /// Handles that the program may have alive at once
+    #[arg(long, value_name = "N", default_value_t = 16_777_216)]
+    max_handles: u64,
+
+    /// Seconds that the program may run; 0 is no limit, and a few percent faster
+    #[arg(long, value_name = "SECS", value_parser = options::Timeout::parse, default_value = "60")]
+    timeout: options::Timeout,
+
+    /// Native stack for the program's calls
+    #[arg(long, value_name = "SIZE", value_parser = options::stack, default_value = "128MiB")]
+    stack: u64,
+
+    /// Use another build of the runtime
+    #[arg(long, value_name = "FILE")]
+    runtime: Option<PathBuf>,
+}
+
+impl RunArgs {
+    fn config(&self) -> Config {
+        let mut options = Vec::new();
+        if let Some(n) = self.eager {
+            options.push((GcOption::Eager, n));
+        }
+        if self.poison {
+            options.push((GcOption::Poison, 1));
+        }
+        if self.verify {
+            options.push((GcOption::Verify, 1));
+        }
+        options.extend_from_slice(&self.options);
+        Config {
+            options,
+            max_memory: Some(self.max_memory),
+            max_handles: Some(self.max_handles),
+            timeout: self.timeout.0,
+            wasm_stack: self.wasm_stack(),
+            capture_output: self.json,
+            ..Config::default()
+        }
+    }
+
+    fn wasm_stack(&self) -> usize {
+        usize::try_from(self.stack).unwrap_or(usize::MAX)
+    }
+}
+
+/// Runs the command.
+pub(super) fn main(args: &RunArgs) -> ExitCode {
+    let wanted = args.wasm_stack().saturating_add(HOST_STACK);
+    match with_stack(wanted, || run(args)) {
+        Ok(code) => code,
+        Err(error) => {
+            let size = ByteSize(args.stack).display().iec();
+            bad_input(&InputError::new(
+                "--stack",
+                format!("a stack of {size} cannot be had: {error}"),
+            ))
+        }
+    }
+}
+
+fn run(args: &RunArgs) -> ExitCode {
+    let mut session = match Session::prepare(args) {
+        Ok(session) => session,
+        Err(error) => return bad_input(&error),
+    };
+    let result = session.execute(args);
+    if let Err(error) = &result
+        && error.is_bad_input()
+    {
+        let _ = session.instance.flush_output();
+        return bad_input(error);
+    }
+    let outcome =
+        Outcome::new(&mut session.instance, args.verify, result, |trap| hints(args, trap));
+    let printer = Printer { json: args.json, stats: args.stats };
+    printer.print(&mut session.instance, &outcome)
+}
+
+/// Everything that was read and checked before anything ran.
+struct Session {
+    instance: Instance,
+    /// The name of its module for later programs, and the program.
+    libraries: Vec<(String, Program)>,
+    program: Program,
+}
+
+impl Session {
+    fn prepare(args: &RunArgs) -> Result<Self, Error> {
+        let program = Program::open(&args.program)?;
+        let libraries =
+            args.with.iter().map(|with| library(with)).collect::<Result<Vec<_>, Error>>()?;
+        let config = args.config();
+        let runtime = match &args.runtime {
+            None => RuntimeModule::embedded(&config)?,
+            Some(path) => {
+                let build = Program::open(path)?;
+                RuntimeModule::new(build.name(), build.wasm(), &config)?
+            }
+        };
+        Ok(Self { instance: Instance::from_module(&runtime, &config)?, libraries, program })
+    }
+
+    /// What was called, if anything was, and what it returned.
+    fn execute(&mut self, args: &RunArgs) -> Result<Option<Vec<Val>>, Error> {
+        for (name, program) in &self.libraries {
+            let linked = self.instance.instantiate(program)?;
+            self.instance.publish(name, &linked)?;
+        }
+        let linked = self.instance.instantiate(&self.program)?;
+        let Some((entry, texts)) = self.entry(&linked, args)? else {
+            return Ok(None);
+        };
+        let ty = linked.signature(&mut self.instance, entry)?;
+        let arguments = values::parse(entry, &ty, texts)
+            .map_err(|cause| InputError::new(linked.name(), cause))?;
+        linked.call(&mut self.instance, entry, &arguments).map(Some)
+    }
+
+    fn entry<'a>(
+        &mut self,
+        linked: &Linked,
+        args: &'a RunArgs,
+    ) -> Result<Option<(&'a str, &'a [String])>, Error> {
+        if let Some((name, arguments)) = args.invoke.split_first() {
+            linked.function(&mut self.instance, name)?;
+            return Ok(Some((name, arguments)));
+        }
+        let functions = linked.functions(&mut self.instance);
+        let entry = ENTRIES.into_iter().find(|entry| functions.iter().any(|name| name == entry));
+        if entry.is_none() && !functions.is_empty() {
+            let _ = writeln!(
+                io::stderr(),
+                "note: {} exports neither `main` nor `_start`, so nothing was called; choose with --invoke: {}",
+                linked.name(),
+                functions.join(", ")
+            );
+        }
+        Ok(entry.map(|entry| (entry, &[][..])))
+    }
+}
+
+/// `FILE`, or `NAME=FILE`. A file whose own name has an equals sign is given with a name.
+fn library(with: &str) -> Result<(String, Program), Error> {
+    let (name, path) = match with.split_once('=') {
+        Some((name, path)) => (name.to_owned(), Path::new(path)),
+        None => {
+            let path = Path::new(with);
+            let stem = path.file_stem().unwrap_or_default();
+            (stem.to_string_lossy().into_owned(), path)
+        }
+    };
+    if ["", "runtime", "host"].contains(&name.as_str()) {
+        let cause = format!(
+            "`{name}` cannot be a program's module name; give another with --with NAME=FILE"
+        );
+        return Err(InputError::new(path.display().to_string(), cause).into());
+    }
+    Ok((name, Program::open(path)?))
+}
+
+/// What only the command knows: which of its limits was reached.
+fn hints(args: &RunArgs, trap: &TrapReport) -> Vec<String> {
+    let mut hints = Vec::new();
+    match trap.trap {
+        Some(Trap::Interrupt) => {
+            let time = args.timeout.0.unwrap_or(Duration::ZERO).as_secs_f64();
+            hints.push(format!("the limit was {time} s: --timeout sets it"));
+        }
+        Some(Trap::StackOverflow) => {
+            let size = ByteSize(args.stack).display().iec();
+            hints.push(format!("the limit was {size}: --stack sets it"));
+        }
+        _ => {}
+    }
+    if trap.refused_growth.is_some() {
+        let size = ByteSize(args.max_memory).display().iec();
+        hints.push(format!("memory is limited to {size}: --max-memory sets it"));
+    }
+    hints
+}

@@ -1,0 +1,44 @@
+//! What an instance is made with.
+
+use std::time::Duration;
+
+use runtime::options::GcOption;
+
+use crate::host::Callback;
+
+/// What an instance is made with. [`Config::default`] bounds nothing but the wasm stack.
+#[derive(Clone)]
+pub struct Config {
+    /// Options of the runtime, set in this order before anything else runs.
+    pub options: Vec<(GcOption, u32)>,
+    /// Bytes that all memories together may grow to. With a bound here, tables have one too.
+    pub max_memory: Option<u64>,
+    /// What the host does when it is told that a handle is dead.
+    pub callback: Callback,
+    /// Time from now on after which a running call is stopped. Code that can be stopped is a few percent slower.
+    pub timeout: Option<Duration>,
+    /// Fuel (about one unit an instruction) after which a running call is stopped, at the same place each time.
+    pub fuel: Option<u64>,
+    /// Bytes of native stack that wasm may use; the calling thread must have that much and some more. The default of
+    /// 1 MiB fits threads as the standard library makes them. [`with_stack`](crate::with_stack) makes larger ones.
+    pub wasm_stack: usize,
+    /// Handles that programs may have alive at once.
+    pub max_handles: Option<u64>,
+    /// Keep what programs print for [`Instance::take_output`](crate::Instance::take_output), instead of printing it.
+    pub capture_output: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            options: Vec::new(),
+            max_memory: None,
+            callback: Callback::Plain,
+            timeout: None,
+            fuel: None,
+            wasm_stack: 1 << 20,
+            max_handles: None,
+            capture_output: false,
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The runtime's exports: the one place that knows them by name, and the calls every host makes of them.
+//!
+//! The calls work on any store context, so that [`Instance`](crate::Instance) and the host callback
+//! ([`CallbackCx`](crate::CallbackCx)) share them.
+
+use std::fmt;
+
+use runtime::error::{ErrorCode, error_info};
+use runtime::options::{GcOption, OPTIONS};
+use runtime::stats::Stat;
+use wasmtime::{
+    AsContext, AsContextMut, Global, Instance, Memory, Module, StoreContextMut, Trap, TypedFunc,
+    Val, WasmBacktrace, WasmParams, WasmResults,
+};
+
+use crate::error::{Error, TrapReport};
+use crate::host::HostState;
+use crate::report;
+
+/// An address in linear memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ptr(pub u32);
+
+impl Ptr {
+    /// The address that is nobody's object.
+    pub const NULL: Self = Self(0);
+
+    /// Whether this is [`NULL`](Self::NULL).
+    pub const fn is_null(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The address `bytes` further on.
+    #[must_use]
+    pub const fn offset(self, bytes: u32) -> Self {
+        Self(self.0.wrapping_add(bytes))
+    }
+}
+
+impl From<Ptr> for u32 {
+    fn from(p: Ptr) -> Self {
+        p.0
+    }
+}
+
+impl fmt::Display for Ptr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+type Func<P, R> = TypedFunc<P, R>;
+
+macro_rules! exports {
+    ($($name:ident: $params:ty => $results:ty;)*) => {
+        /// Handles to what the runtime exports, checked against the ABI.
+        pub struct Exports {
+            pub(crate) module: Module,
+            pub(crate) memory: Memory,
+            pub(crate) gc_sp: Global,
+            pub(crate) gc_stack_base: u32,
+            pub(crate) gc_stack_limit: u32,
+            pub(crate) gc_program_base: u32,
+            $(pub(crate) $name: Func<$params, $results>,)*
+        }
+
+        impl Exports {
+            /// Finds the exports in an instance of the runtime.
+            pub fn new(
+                mut cx: impl AsContextMut<Data = HostState>,
+                module: &Module,
+                instance: &Instance,
+                name: &str,
+            ) -> Result<Self, Error> {
+                let mut find = Find { cx: cx.as_context_mut(), instance, name };
+                Ok(Self {
+                    module: module.clone(),
+                    memory: find.memory("memory")?,
+                    gc_sp: find.sp()?,
+                    gc_stack_base: find.constant("gc_stack_base")?,
+                    gc_stack_limit: find.constant("gc_stack_limit")?,
+                    gc_program_base: find.constant("gc_program_base")?,
+                    $($name: find.func(stringify!($name))?,)*
+                })
+            }
+        }
+    };
+}
+
+exports! {
+    gc_init: u32 => ();
+    alloc: u32 => u32;
+    alloc_atomic: u32 => u32;
+    try_alloc: u32 => u32;
+    register_wrapper: (u32, u32, u32) => ();
+    register_wrapper_sized: (u32, u32, u32, u32) => ();
+    release_wrapper: u32 => u32;
+    gc_collect: () => ();
+    gc_shutdown: () => ();
+    gc_add_roots: (u32, u32) => ();
+    gc_remove_roots: (u32, u32) => ();
+    gc_pin: u32 => ();
+    gc_unpin: u32 => ();
+    gc_configure: (u32, u32) => i32;
+    gc_stat: u32 => i64;
+    gc_base: u32 => u32;
+    gc_size: u32 => u32;
+    gc_verify: () => u32;
+    gc_last_error: () => u32;
+    gc_last_error_arg: () => u32;
+}
+
+struct Find<'a> {
+    cx: StoreContextMut<'a, HostState>,
+    instance: &'a Instance,
+    name: &'a str,
+}
+
+impl Find<'_> {
+    fn wrong(&self, export: &'static str, cause: impl Into<String>) -> Error {
+        Error::Export { module: self.name.to_owned(), export, cause: cause.into() }
+    }
+
+    fn func<P: WasmParams, R: WasmResults>(
+        &mut self,
+        export: &'static str,
+    ) -> Result<Func<P, R>, Error> {
+        let Some(found) = self.instance.get_func(&mut self.cx, export) else {
+            return Err(self.wrong(export, "no function of that name is exported"));
+        };
+        found
+            .typed(&self.cx)
+            .map_err(|_| self.wrong(export, format!("it has the type {}", found.ty(&self.cx))))
+    }
+
+    fn memory(&mut self, export: &'static str) -> Result<Memory, Error> {
+        self.instance
+            .get_memory(&mut self.cx, export)
+            .ok_or_else(|| self.wrong(export, "no memory of that name is exported"))
+    }
+
+    fn global(&mut self, export: &'static str, mutable: bool) -> Result<(Global, u32), Error> {
+        let Some(global) = self.instance.get_global(&mut self.cx, export) else {
+            return Err(self.wrong(export, "no global of that name is exported"));
+        };
+        let is_mutable = global.ty(&self.cx).mutability().is_var();
+        match global.get(&mut self.cx) {
+            Val::I32(value) if is_mutable == mutable => Ok((global, value.cast_unsigned())),
+            Val::I32(_) if mutable => Err(self.wrong(export, "it is not mutable")),
+            Val::I32(_) => Err(self.wrong(export, "it is mutable")),
+            _ => Err(self.wrong(export, "it is not an i32")),
+        }
+    }
+
+    fn sp(&mut self) -> Result<Global, Error> {
+        self.global("gc_sp", true).map(|(global, _)| global)
+    }
+
+    fn constant(&mut self, export: &'static str) -> Result<u32, Error> {
+        self.global(export, false).map(|(_, value)| value)
+    }
+}
+
+/// A store context that belongs to a host of ours.
+pub trait Context: AsContextMut<Data = HostState> {}
+
+impl<C: AsContextMut<Data = HostState>> Context for C {}
+
+impl Exports {
+    /// Calls a function of the runtime; a trap becomes a report.
+    pub(crate) fn call<P: WasmParams, R: WasmResults>(
+        &self,
+        mut cx: impl Context,
+        func: &Func<P, R>,
+        params: P,
+    ) -> Result<R, Error> {
+        match func.call(&mut cx, params) {
+            Ok(results) => Ok(results),
+            Err(error) => Err(self.trapped(cx, error)),
+        }
+    }
+
+    /// Calls a function that only looks, whatever limits of time are in force: what it says is needed after an
+    /// interruption too.
+    fn look<P: WasmParams, R: WasmResults>(
+        &self,
+        mut cx: impl Context,
+        func: &Func<P, R>,
+        params: P,
+    ) -> Result<R, Error> {
+        let mut cx = cx.as_context_mut();
+        let fuel = if cx.data().counts_fuel { cx.get_fuel().ok() } else { None };
+        if fuel.is_some() {
+            // Fails only where no fuel is counted.
+            let _ = cx.set_fuel(u64::MAX);
+        }
+        let deadline = cx.data_mut().deadline.take();
+        let result = func.call(&mut cx, params);
+        if deadline.is_some() {
+            cx.data_mut().deadline = deadline;
+            // It may have passed meanwhile, and its watchdog calls once: let the next call see for itself.
+            cx.set_epoch_deadline(0);
+        }
+        if let Some(fuel) = fuel {
+            let _ = cx.set_fuel(fuel);
+        }
+        result.map_err(|error| self.trapped(cx, error))
+    }
+
+    /// Finds out all that is known about a failed call.
+    #[cold]
+    pub(crate) fn trapped(&self, mut cx: impl Context, error: wasmtime::Error) -> Error {
+        let backtrace = error.downcast_ref::<WasmBacktrace>();
+        let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
+        let trap = error.downcast_ref::<Trap>().copied();
+        // The runtime stores its error and executes `unreachable`: only then is the stored error this one's cause. An
+        // older one stays readable for as long as the instance lives.
+        let own = trap == Some(Trap::UnreachableCodeReached)
+            && frames.first().is_some_and(|frame| Module::same(frame.module(), &self.module));
+        let mut cx = cx.as_context_mut();
+        let state = cx.data_mut();
+        let mut found = TrapReport {
+            trap,
+            message: report::cause(&error),
+            backtrace: frames.iter().map(|frame| report::frame(frame, &state.modules)).collect(),
+            refused_growth: state.refused_growth.take(),
+            ..TrapReport::default()
+        };
+        if own && let Some((code, arg)) = self.last_error(&mut cx) {
+            found.code = error_info(code as u32);
+            found.arg = arg;
+        }
+        Error::Trap(Box::new(found))
+    }
+
+    pub(crate) fn alloc(&self, cx: impl Context, size: u32) -> Result<Ptr, Error> {
+        self.call(cx, &self.alloc, size).map(Ptr)
+    }
+
+    pub(crate) fn alloc_atomic(&self, cx: impl Context, size: u32) -> Result<Ptr, Error> {
+        self.call(cx, &self.alloc_atomic, size).map(Ptr)
+    }
+
+    pub(crate) fn try_alloc(&self, cx: impl Context, size: u32) -> Result<Option<Ptr>, Error> {
+        let address = self.call(cx, &self.try_alloc, size)?;
+        Ok((address != 0).then_some(Ptr(address)))
+    }
+
+    pub(crate) fn register_wrapper(
+        &self,
+        cx: impl Context,
+        p: Ptr,
+        kind: u32,
+        handle: u32,
+    ) -> Result<(), Error> {
+        self.call(cx, &self.register_wrapper, (p.0, kind, handle))
+    }
+
+    pub(crate) fn release_wrapper(&self, cx: impl Context, p: Ptr) -> Result<bool, Error> {
+        self.call(cx, &self.release_wrapper, p.0).map(|done| done != 0)
+    }
+
+    pub(crate) fn configure(
+        &self,
+        cx: impl Context,
+        option: GcOption,
+        value: u32,
+    ) -> Result<u32, Error> {
+        let old = self.look(cx, &self.gc_configure, (option as u32, value))?;
+        u32::try_from(old).map_err(|_| {
+            let row = &OPTIONS[option as usize];
+            Error::OptionRefused {
+                option: row.name,
+                value,
+                allowed: format!("{} to {} are allowed", row.min, row.max),
+            }
+        })
+    }
+
+    pub(crate) fn stat(&self, cx: impl Context, stat: Stat) -> i64 {
+        self.look(cx, &self.gc_stat, stat as u32).unwrap_or(-1)
+    }
+
+    pub(crate) fn base(&self, cx: impl Context, address: u32) -> Option<Ptr> {
+        match self.look(cx, &self.gc_base, address) {
+            Ok(0) | Err(_) => None,
+            Ok(base) => Some(Ptr(base)),
+        }
+    }
+
+    pub(crate) fn size(&self, mut cx: impl Context, address: u32) -> Option<u32> {
+        self.base(&mut cx, address)?;
+        self.look(cx, &self.gc_size, address).ok()
+    }
+
+    pub(crate) fn verify(&self, cx: impl Context) -> Result<u32, Error> {
+        self.look(cx, &self.gc_verify, ())
+    }
+
+    pub(crate) fn last_error(&self, mut cx: impl Context) -> Option<(ErrorCode, u32)> {
+        let code = self.look(&mut cx, &self.gc_last_error, ()).ok()?;
+        let arg = self.look(cx, &self.gc_last_error_arg, ()).ok()?;
+        match error_info(code)?.code {
+            ErrorCode::None => None,
+            code => Some((code, arg)),
+        }
+    }
+
+    pub(crate) fn sp(&self, mut cx: impl Context) -> u32 {
+        match self.gc_sp.get(&mut cx) {
+            Val::I32(value) => value.cast_unsigned(),
+            // `Exports::new` checked the type.
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn set_sp(&self, cx: impl Context, sp: u32) {
+        let set = self.gc_sp.set(cx, Val::I32(sp.cast_signed()));
+        debug_assert!(set.is_ok(), "gc_sp is a mutable i32: Exports::new checked it");
+    }
+
+    pub(crate) fn push_root(&self, mut cx: impl Context, p: Ptr) -> Result<(), Error> {
+        let sp = self.sp(&mut cx);
+        if sp >= self.gc_stack_limit {
+            return Err(Error::ShadowStackFull { limit: self.gc_stack_limit });
+        }
+        self.write(&mut cx, sp, &p.0.to_le_bytes())?;
+        self.set_sp(cx, sp + 4);
+        Ok(())
+    }
+
+    pub(crate) fn read(
+        &self,
+        cx: impl AsContext,
+        address: u32,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        let memory = self.memory.data(&cx);
+        let start = address as usize;
+        match start.checked_add(into.len()).and_then(|end| memory.get(start..end)) {
+            Some(bytes) => {
+                into.copy_from_slice(bytes);
+                Ok(())
+            }
+            None => Err(Error::OutOfBounds { address, length: into.len(), memory: memory.len() }),
+        }
+    }
+
+    pub(crate) fn write(
+        &self,
+        mut cx: impl Context,
+        address: u32,
+        from: &[u8],
+    ) -> Result<(), Error> {
+        let memory = self.memory.data_mut(&mut cx);
+        let size = memory.len();
+        let start = address as usize;
+        match start.checked_add(from.len()).and_then(|end| memory.get_mut(start..end)) {
+            Some(bytes) => {
+                bytes.copy_from_slice(from);
+                Ok(())
+            }
+            None => Err(Error::OutOfBounds { address, length: from.len(), memory: size }),
+        }
+    }
+}

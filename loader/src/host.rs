@@ -1,0 +1,359 @@
+//! The host's side: what module `host` gives to the runtime and to programs.
+//!
+//! | import | for | meaning |
+//! | --- | --- | --- |
+//! | `host_decref_handle(kind, handle)` | the runtime | the object that stood for `handle` is dead |
+//! | `handle_new(kind: i32, value: i64) -> i32` | programs | makes a handle; traps when the store is full |
+//! | `handle_value(handle: i32) -> i64` | programs | the value behind a live handle; traps for any other number |
+//! | `handle_kind(handle: i32) -> i32` | programs | its kind, or -1 for a number that is no live handle |
+//! | `handle_count() -> i32` | programs | how many handles are alive |
+//! | `print_i32(i32)`, `print_i64(i64)`, `print_f64(f64)` | programs | prints a number and a newline |
+//! | `print_str(ptr: i32, len: i32)` | programs | prints bytes of memory as they are, and no newline |
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use runtime::stats::Stat;
+use wasmtime::{Caller, Linker, ResourceLimiter, format_err};
+
+use crate::error::Error;
+use crate::exports::{Exports, Ptr};
+use crate::handles::{HandleStore, StoreFull};
+use crate::report::{self, ModuleInfo};
+
+/// The name of the module that this host's imports live in.
+pub const MODULE: &str = "host";
+
+/// The one import of the runtime.
+pub const DECREF: &str = "host_decref_handle";
+
+/// What the host does when it is told that a handle is dead. The handle store is told first, always.
+#[derive(Clone, Default)]
+pub enum Callback {
+    /// Nothing more.
+    #[default]
+    Plain,
+    /// Calls this function. An error it returns stops the runtime like a trap.
+    Custom(Arc<CustomCallback>),
+}
+
+/// A host's own callback: the kind and the handle are the ones that were registered.
+pub type CustomCallback =
+    dyn Fn(&mut CallbackCx<'_>, u32, u32) -> wasmtime::Result<()> + Send + Sync;
+
+impl Callback {
+    /// Wraps a function.
+    pub fn custom(
+        f: impl Fn(&mut CallbackCx<'_>, u32, u32) -> wasmtime::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::Custom(Arc::new(f))
+    }
+}
+
+/// Bytes of output that are kept for a host that captures it.
+const CAPTURE_LIMIT: usize = 256 << 20;
+
+/// Where a program's output goes.
+pub(crate) enum Output {
+    Stdout(io::BufWriter<io::Stdout>),
+    Captured(Vec<u8>),
+}
+
+impl Output {
+    fn write(&mut self, bytes: &[u8]) -> wasmtime::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout
+                .write_all(bytes)
+                .map_err(|error| format_err!("cannot write to standard output: {error}")),
+            Self::Captured(buffer) if buffer.len() + bytes.len() > CAPTURE_LIMIT => {
+                Err(format_err!("the program has printed more than {CAPTURE_LIMIT} bytes"))
+            }
+            Self::Captured(buffer) => {
+                buffer.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The data of a store: everything that host functions and limits work on.
+pub struct HostState {
+    pub(crate) handles: HandleStore,
+    pub(crate) callback: Callback,
+    /// Set as soon as the runtime is instantiated, which is before any of its code runs.
+    pub(crate) exports: Option<Arc<Exports>>,
+    /// The modules by the names that messages use.
+    pub(crate) modules: Vec<ModuleInfo>,
+    pub(crate) output: Output,
+    /// When a call is to be interrupted.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) memory: MemoryLimit,
+    /// The size that memory would have had at the last refusal since the last report.
+    pub(crate) refused_growth: Option<usize>,
+    /// Whether the engine's code counts fuel. Asking a store that does not is slow: the answer is an error.
+    pub(crate) counts_fuel: bool,
+}
+
+/// A bound on all memories of a store together.
+#[derive(Default)]
+pub(crate) struct MemoryLimit {
+    pub(crate) max: Option<usize>,
+    used: usize,
+    /// What the last permission added, to be taken back if growing fails after all.
+    pending: usize,
+}
+
+/// Elements that a table may have where memory is bounded; each takes a pointer of the host.
+const TABLE_ELEMENTS: usize = 10_000_000;
+
+impl HostState {
+    pub(crate) fn new(
+        handles: HandleStore,
+        callback: Callback,
+        max_memory: Option<usize>,
+        output: Output,
+    ) -> Self {
+        Self {
+            handles,
+            callback,
+            exports: None,
+            modules: Vec::new(),
+            output,
+            deadline: None,
+            memory: MemoryLimit { max: max_memory, ..MemoryLimit::default() },
+            refused_growth: None,
+            counts_fuel: false,
+        }
+    }
+
+    /// The host's handles.
+    pub fn handles(&self) -> &HandleStore {
+        &self.handles
+    }
+
+    /// The host's handles.
+    pub fn handles_mut(&mut self) -> &mut HandleStore {
+        &mut self.handles
+    }
+}
+
+impl ResourceLimiter for HostState {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        let total = self.memory.used.saturating_add(growth);
+        let permitted = self.memory.max.is_none_or(|max| total <= max);
+        if permitted {
+            self.memory.used = total;
+            self.memory.pending = growth;
+        } else {
+            self.memory.pending = 0;
+            self.refused_growth = Some(total);
+        }
+        Ok(permitted)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory.used -= self.memory.pending;
+        self.memory.pending = 0;
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.memory.max.is_none() || desired <= TABLE_ELEMENTS)
+    }
+
+    /// Each may have as many elements, so the number of tables is bounded too.
+    fn tables(&self) -> usize {
+        if self.memory.max.is_none() { wasmtime::DEFAULT_TABLE_LIMIT } else { 100 }
+    }
+}
+
+/// What a host can do from inside a call that wasm made: the callback, or a function of its own.
+pub struct CallbackCx<'a> {
+    caller: Caller<'a, HostState>,
+    exports: Arc<Exports>,
+}
+
+impl<'a> CallbackCx<'a> {
+    /// Gets at the runtime from inside any host function of a store that an [`Instance`](crate::Instance) owns.
+    pub fn new(caller: Caller<'a, HostState>) -> wasmtime::Result<Self> {
+        let exports = caller
+            .data()
+            .exports
+            .clone()
+            .ok_or_else(|| format_err!("the runtime is not instantiated yet"))?;
+        Ok(Self { caller, exports })
+    }
+
+    /// Allocates zeroed, scanned memory.
+    pub fn alloc(&mut self, size: u32) -> Result<Ptr, Error> {
+        self.exports.alloc(&mut self.caller, size)
+    }
+
+    /// Allocates memory that holds no pointers.
+    pub fn alloc_atomic(&mut self, size: u32) -> Result<Ptr, Error> {
+        self.exports.alloc_atomic(&mut self.caller, size)
+    }
+
+    /// Allocates, or says that there is no memory.
+    pub fn try_alloc(&mut self, size: u32) -> Result<Option<Ptr>, Error> {
+        self.exports.try_alloc(&mut self.caller, size)
+    }
+
+    /// Makes `p` stand for a handle.
+    pub fn register_wrapper(&mut self, p: Ptr, kind: u32, handle: u32) -> Result<(), Error> {
+        self.exports.register_wrapper(&mut self.caller, p, kind, handle)
+    }
+
+    /// Disposes of a wrapper now; false if `p` has none.
+    pub fn release_wrapper(&mut self, p: Ptr) -> Result<bool, Error> {
+        self.exports.release_wrapper(&mut self.caller, p)
+    }
+
+    /// Asks for a collection. From inside the callback the runtime refuses and counts it.
+    pub fn collect(&mut self) -> Result<(), Error> {
+        let exports = &self.exports;
+        exports.call(&mut self.caller, &exports.gc_collect, ())
+    }
+
+    /// Pushes a root on the shadow stack.
+    pub fn push_root(&mut self, p: Ptr) -> Result<(), Error> {
+        self.exports.push_root(&mut self.caller, p)
+    }
+
+    /// The next free slot of the shadow stack.
+    pub fn sp(&mut self) -> u32 {
+        self.exports.sp(&mut self.caller)
+    }
+
+    /// Sets the next free slot of the shadow stack.
+    pub fn set_sp(&mut self, sp: u32) {
+        self.exports.set_sp(&mut self.caller, sp);
+    }
+
+    /// A statistic.
+    pub fn stat(&mut self, stat: Stat) -> i64 {
+        self.exports.stat(&mut self.caller, stat)
+    }
+
+    /// Copies memory out.
+    pub fn read(&self, address: u32, into: &mut [u8]) -> Result<(), Error> {
+        self.exports.read(&self.caller, address, into)
+    }
+
+    /// Copies into memory.
+    pub fn write(&mut self, address: u32, from: &[u8]) -> Result<(), Error> {
+        self.exports.write(&mut self.caller, address, from)
+    }
+
+    /// Reads a word.
+    pub fn read_u32(&self, address: u32) -> Result<u32, Error> {
+        let mut word = [0; 4];
+        self.read(address, &mut word)?;
+        Ok(u32::from_le_bytes(word))
+    }
+
+    /// Writes a word.
+    pub fn write_u32(&mut self, address: u32, value: u32) -> Result<(), Error> {
+        self.write(address, &value.to_le_bytes())
+    }
+
+    /// The host's handles.
+    pub fn handles(&self) -> &HandleStore {
+        &self.caller.data().handles
+    }
+
+    /// The host's handles.
+    pub fn handles_mut(&mut self) -> &mut HandleStore {
+        &mut self.caller.data_mut().handles
+    }
+}
+
+fn told(mut caller: Caller<'_, HostState>, kind: u32, handle: u32) -> wasmtime::Result<()> {
+    let state = caller.data_mut();
+    // A breach stays in the store for the audit: stopping here would hide what comes after it.
+    let _ = state.handles.tell(kind, handle);
+    match &state.callback {
+        Callback::Plain => Ok(()),
+        Callback::Custom(callback) => {
+            let callback = Arc::clone(callback);
+            callback(&mut CallbackCx::new(caller)?, kind, handle)
+        }
+    }
+}
+
+fn handle_new(mut caller: Caller<'_, HostState>, kind: u32, value: i64) -> wasmtime::Result<u32> {
+    let made: Result<u32, StoreFull> = caller.data_mut().handles.try_insert(kind, value);
+    Ok(made?)
+}
+
+fn handle_value(caller: Caller<'_, HostState>, handle: u32) -> wasmtime::Result<i64> {
+    match caller.data().handles.get(handle) {
+        Some(found) => Ok(found.value),
+        None => Err(format_err!(
+            "host.handle_value was given {handle}, which is not a live handle ({})",
+            report::status(caller.data().handles.status(handle))
+        )),
+    }
+}
+
+fn handle_kind(caller: Caller<'_, HostState>, handle: u32) -> u32 {
+    caller.data().handles.get(handle).map_or(u32::MAX, |found| found.kind)
+}
+
+fn handle_count(caller: Caller<'_, HostState>) -> u32 {
+    u32::try_from(caller.data().handles.live_count()).unwrap_or(u32::MAX)
+}
+
+fn print_line(
+    mut caller: Caller<'_, HostState>,
+    value: impl std::fmt::Display,
+) -> wasmtime::Result<()> {
+    caller.data_mut().output.write(format!("{value}\n").as_bytes())
+}
+
+fn print_str(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> wasmtime::Result<()> {
+    let exports = caller.data().exports.clone();
+    let exports = exports.ok_or_else(|| format_err!("the runtime is not instantiated yet"))?;
+    let (memory, state) = exports.memory.data_and_store_mut(&mut caller);
+    let start = ptr as usize;
+    let bytes = start.checked_add(len as usize).and_then(|end| memory.get(start..end));
+    match bytes {
+        Some(bytes) => state.output.write(bytes),
+        None => Err(format_err!(
+            "host.print_str was given {len} bytes at {ptr:#x}, which do not lie in memory"
+        )),
+    }
+}
+
+/// Defines everything of module `host`.
+pub(crate) fn define(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(MODULE, DECREF, told)?
+        .func_wrap(MODULE, "handle_new", handle_new)?
+        .func_wrap(MODULE, "handle_value", handle_value)?
+        .func_wrap(MODULE, "handle_kind", handle_kind)?
+        .func_wrap(MODULE, "handle_count", handle_count)?
+        .func_wrap(MODULE, "print_i32", |caller: Caller<'_, HostState>, value: i32| {
+            print_line(caller, value)
+        })?
+        .func_wrap(MODULE, "print_i64", |caller: Caller<'_, HostState>, value: i64| {
+            print_line(caller, value)
+        })?
+        .func_wrap(MODULE, "print_f64", |caller: Caller<'_, HostState>, value: f64| {
+            print_line(caller, value)
+        })?
+        .func_wrap(MODULE, "print_str", print_str)?;
+    Ok(())
+}

@@ -1,0 +1,389 @@
+//! One instance of the runtime with its host, and what a host can do with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::error::ErrorCode;
+use runtime::options::GcOption;
+use runtime::stats::Stat;
+use wasmtime::{IntoFunc, Linker, Store};
+
+use crate::config::Config;
+use crate::engine::{EngineKey, RuntimeModule};
+use crate::error::Error;
+use crate::exports::{Exports, Ptr};
+use crate::handles::HandleStore;
+use crate::host::{Callback, HostState, Output};
+use crate::limits::{self, Watchdog};
+use crate::report::ModuleInfo;
+use crate::scope::RootScope;
+
+/// An instance of the runtime.
+pub struct Instance {
+    pub(crate) store: Store<HostState>,
+    pub(crate) exports: Arc<Exports>,
+    pub(crate) linker: Linker<HostState>,
+    key: EngineKey,
+    watchdog: Option<Watchdog>,
+}
+
+impl Instance {
+    /// Instantiates the runtime that is built with this crate.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        Self::from_module(&RuntimeModule::embedded(config)?, config)
+    }
+
+    /// Instantiates another build of the runtime, if it speaks the same version of the ABI.
+    pub fn from_module(runtime: &RuntimeModule, config: &Config) -> Result<Self, Error> {
+        if !runtime.key.serves(config) {
+            return Err(Error::EngineMismatch(format!(
+                "{} was compiled for a configuration with another timeout, fuel or stack",
+                runtime.name
+            )));
+        }
+        let handles = config.max_handles.map_or_else(HandleStore::default, HandleStore::with_limit);
+        let output = if config.capture_output {
+            Output::Captured(Vec::new())
+        } else {
+            Output::Stdout(std::io::BufWriter::new(std::io::stdout()))
+        };
+        let max_memory = config.max_memory.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        let state = HostState::new(handles, config.callback.clone(), max_memory, output);
+        let mut store = Store::new(&runtime.engine, state);
+        store.limiter(|state| state);
+        store.data_mut().modules.push(ModuleInfo {
+            module: runtime.module.clone(),
+            name: runtime.name.clone(),
+            exports: BTreeMap::new(),
+        });
+        if runtime.key.is_interruptible() {
+            limits::obey_deadline(&mut store);
+        }
+        if runtime.key.counts_fuel() {
+            store.data_mut().counts_fuel = true;
+            // Making the instance is not what is measured.
+            set_fuel(&mut store, u64::MAX);
+        }
+
+        let what = || format!("{} cannot be instantiated", runtime.name);
+        let made =
+            runtime.pre.instantiate(&mut store).map_err(|error| Error::engine(what(), &error))?;
+        check_version(&mut store, &made, &runtime.name)?;
+        let exports = Arc::new(Exports::new(&mut store, &runtime.module, &made, &runtime.name)?);
+        store.data_mut().exports = Some(Arc::clone(&exports));
+
+        let mut linker = runtime.linker.clone();
+        linker
+            .instance(&mut store, "runtime", made)
+            .map_err(|error| Error::engine("module `runtime` cannot be defined", &error))?;
+        let mut instance = Self { store, exports, linker, key: runtime.key, watchdog: None };
+        for &(option, value) in &config.options {
+            instance.configure(option, value)?;
+        }
+        instance.set_timeout(config.timeout)?;
+        if let Some(fuel) = config.fuel {
+            instance.set_fuel(fuel)?;
+        }
+        Ok(instance)
+    }
+
+    /// Adds a function of the host that programs may import.
+    pub fn define<P, R>(
+        &mut self,
+        module: &str,
+        name: &str,
+        function: impl IntoFunc<HostState, P, R>,
+    ) -> Result<(), Error> {
+        self.linker
+            .func_wrap(module, name, function)
+            .map(drop)
+            .map_err(|error| Error::engine(format!("{module}.{name} cannot be defined"), &error))
+    }
+
+    // Memory, from the program's side.
+
+    /// Allocates `size` zeroed bytes that are scanned for pointers.
+    pub fn alloc(&mut self, size: u32) -> Result<Ptr, Error> {
+        self.exports.alloc(&mut self.store, size)
+    }
+
+    /// Allocates `size` bytes that hold no pointers; they are not zeroed.
+    pub fn alloc_atomic(&mut self, size: u32) -> Result<Ptr, Error> {
+        self.exports.alloc_atomic(&mut self.store, size)
+    }
+
+    /// Allocates as [`alloc`](Self::alloc), or says that there is no memory.
+    pub fn try_alloc(&mut self, size: u32) -> Result<Option<Ptr>, Error> {
+        self.exports.try_alloc(&mut self.store, size)
+    }
+
+    /// Makes `p` stand for a handle: the host is told when `p` is dead.
+    pub fn register_wrapper(&mut self, p: Ptr, kind: u32, handle: u32) -> Result<(), Error> {
+        self.exports.register_wrapper(&mut self.store, p, kind, handle)
+    }
+
+    /// The same, with the size of the host memory behind the handle.
+    pub fn register_wrapper_sized(
+        &mut self,
+        p: Ptr,
+        kind: u32,
+        handle: u32,
+        external_bytes: u32,
+    ) -> Result<(), Error> {
+        let params = (p.0, kind, handle, external_bytes);
+        self.exports.call(&mut self.store, &self.exports.register_wrapper_sized, params)
+    }
+
+    /// Disposes of a wrapper now; false if `p` has none.
+    pub fn release_wrapper(&mut self, p: Ptr) -> Result<bool, Error> {
+        self.exports.release_wrapper(&mut self.store, p)
+    }
+
+    /// Runs a full collection.
+    pub fn collect(&mut self) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_collect, ())
+    }
+
+    /// Tells the host about every wrapper that is left. The handle store's audit counts a handle that is alive after
+    /// that as never told.
+    pub fn shutdown(&mut self) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_shutdown, ())?;
+        self.handles_mut().expect_all_told();
+        Ok(())
+    }
+
+    /// Says where static data end.
+    pub fn init(&mut self, static_end: u32) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_init, static_end)
+    }
+
+    /// Registers a range of words that hold roots.
+    pub fn add_roots(&mut self, start: u32, end: u32) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_add_roots, (start, end))
+    }
+
+    /// Forgets a range of roots.
+    pub fn remove_roots(&mut self, start: u32, end: u32) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_remove_roots, (start, end))
+    }
+
+    /// Keeps an object alive until it is unpinned as often as it was pinned.
+    pub fn pin(&mut self, p: Ptr) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_pin, p.0)
+    }
+
+    /// Takes one pin back.
+    pub fn unpin(&mut self, p: Ptr) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_unpin, p.0)
+    }
+
+    /// Sets an option and returns its old value.
+    pub fn configure(&mut self, option: GcOption, value: u32) -> Result<u32, Error> {
+        self.exports.configure(&mut self.store, option, value)
+    }
+
+    // Looking at it. These work after an interruption too.
+
+    /// A statistic; -1 if the runtime does not know it.
+    pub fn stat(&mut self, stat: Stat) -> i64 {
+        self.exports.stat(&mut self.store, stat)
+    }
+
+    /// The object that an address lies in.
+    pub fn base(&mut self, address: u32) -> Option<Ptr> {
+        self.exports.base(&mut self.store, address)
+    }
+
+    /// The usable size of the object that an address lies in.
+    pub fn size(&mut self, address: u32) -> Option<u32> {
+        self.exports.size(&mut self.store, address)
+    }
+
+    /// Walks the heap and every table: 0, or the code of the first broken invariant.
+    pub fn verify(&mut self) -> Result<u32, Error> {
+        self.exports.verify(&mut self.store)
+    }
+
+    /// The last error the runtime stored, and its argument.
+    pub fn last_error(&mut self) -> Option<(ErrorCode, u32)> {
+        self.exports.last_error(&mut self.store)
+    }
+
+    // The shadow stack.
+
+    /// The value of `gc_sp`: the next free slot.
+    pub fn sp(&mut self) -> u32 {
+        self.exports.sp(&mut self.store)
+    }
+
+    /// Sets `gc_sp`. Nothing is checked before the next collection.
+    pub fn set_sp(&mut self, sp: u32) {
+        self.exports.set_sp(&mut self.store, sp);
+    }
+
+    /// Where the shadow stack begins.
+    pub fn stack_base(&self) -> u32 {
+        self.exports.gc_stack_base
+    }
+
+    /// Where the shadow stack ends.
+    pub fn stack_limit(&self) -> u32 {
+        self.exports.gc_stack_limit
+    }
+
+    /// Where a program's static data begin.
+    pub fn program_base(&self) -> u32 {
+        self.exports.gc_program_base
+    }
+
+    /// Pushes a root; an error when no slot is free.
+    pub fn push_root(&mut self, p: Ptr) -> Result<(), Error> {
+        self.exports.push_root(&mut self.store, p)
+    }
+
+    /// A scope: what is rooted through it stays rooted until it is dropped.
+    pub fn scope(&mut self) -> RootScope<'_> {
+        RootScope::new(self)
+    }
+
+    // Memory, from the host's side.
+
+    /// Bytes of linear memory.
+    pub fn memory_size(&self) -> usize {
+        self.exports.memory.data_size(&self.store)
+    }
+
+    /// Copies memory out.
+    pub fn read(&self, address: u32, into: &mut [u8]) -> Result<(), Error> {
+        self.exports.read(&self.store, address, into)
+    }
+
+    /// Copies into memory.
+    pub fn write(&mut self, address: u32, from: &[u8]) -> Result<(), Error> {
+        self.exports.write(&mut self.store, address, from)
+    }
+
+    /// Reads a word.
+    pub fn read_u32(&self, address: u32) -> Result<u32, Error> {
+        let mut word = [0; 4];
+        self.read(address, &mut word)?;
+        Ok(u32::from_le_bytes(word))
+    }
+
+    /// Writes a word.
+    pub fn write_u32(&mut self, address: u32, value: u32) -> Result<(), Error> {
+        self.write(address, &value.to_le_bytes())
+    }
+
+    // The host itself.
+
+    /// The host's handles.
+    pub fn handles(&self) -> &HandleStore {
+        self.store.data().handles()
+    }
+
+    /// The host's handles.
+    pub fn handles_mut(&mut self) -> &mut HandleStore {
+        self.store.data_mut().handles_mut()
+    }
+
+    /// Replaces what the host does when it is told.
+    pub fn set_callback(&mut self, callback: Callback) {
+        self.store.data_mut().callback = callback;
+    }
+
+    /// Replaces the bound on memory. A bound below what is in use refuses all growth from now on.
+    pub fn set_max_memory(&mut self, bytes: Option<u64>) {
+        let max = bytes.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        self.store.data_mut().memory.max = max;
+    }
+
+    /// Gives calls this much time from now on; `None` takes the bound away.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.watchdog = None;
+        self.store.data_mut().deadline = None;
+        let Some(timeout) = timeout else { return Ok(()) };
+        if !self.key.is_interruptible() {
+            return Err(Error::EngineMismatch(
+                "a timeout needs an instance that was made with one".into(),
+            ));
+        }
+        if let Some(deadline) = limits::deadline(timeout) {
+            self.store.data_mut().deadline = Some(deadline);
+            let started = Watchdog::start(self.store.engine(), deadline);
+            self.watchdog = Some(started.map_err(|error| Error::Engine {
+                what: "the thread that watches the time cannot be started".into(),
+                cause: error.to_string(),
+            })?);
+        }
+        Ok(())
+    }
+
+    /// Gives calls this much fuel from now on.
+    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
+        if !self.key.counts_fuel() {
+            return Err(Error::EngineMismatch(
+                "fuel needs an instance that was made with some".into(),
+            ));
+        }
+        set_fuel(&mut self.store, fuel);
+        Ok(())
+    }
+
+    /// The fuel that is left; `None` where it is not counted.
+    pub fn fuel(&self) -> Option<u64> {
+        self.store.get_fuel().ok()
+    }
+
+    /// Takes what programs have printed, where it is captured.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        match &mut self.store.data_mut().output {
+            Output::Captured(bytes) => std::mem::take(bytes),
+            Output::Stdout(_) => Vec::new(),
+        }
+    }
+
+    /// Passes on what programs have printed, where it is not captured.
+    pub fn flush_output(&mut self) -> std::io::Result<()> {
+        match &mut self.store.data_mut().output {
+            Output::Captured(_) => Ok(()),
+            Output::Stdout(stdout) => std::io::Write::flush(stdout),
+        }
+    }
+
+    /// The engine's store, for what this type does not offer.
+    pub fn store_mut(&mut self) -> &mut Store<HostState> {
+        &mut self.store
+    }
+}
+
+fn set_fuel(store: &mut Store<HostState>, fuel: u64) {
+    let set = store.set_fuel(fuel);
+    debug_assert!(set.is_ok(), "the engine counts fuel: the callers checked it");
+}
+
+/// The version comes first: what else a runtime of another version exports is anybody's guess.
+fn check_version(
+    store: &mut Store<HostState>,
+    made: &wasmtime::Instance,
+    name: &str,
+) -> Result<(), Error> {
+    const EXPORT: &str = "gc_abi_version";
+    let wrong = |cause: String| Error::Export { module: name.to_owned(), export: EXPORT, cause };
+    let Some(version) = made.get_func(&mut *store, EXPORT) else {
+        return Err(wrong("no function of that name is exported".into()));
+    };
+    let Ok(version) = version.typed::<(), u32>(&*store) else {
+        return Err(wrong(format!("it has the type {}", version.ty(&*store))));
+    };
+    let found = version.call(&mut *store, ()).map_err(|error| wrong(format!("{error:#}")))?;
+    if found == runtime::ABI_VERSION {
+        Ok(())
+    } else {
+        Err(Error::AbiVersion { what: name.to_owned(), expected: runtime::ABI_VERSION, found })
+    }
+}
+
+#[cfg(test)]
+mod tests;

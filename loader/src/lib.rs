@@ -1,0 +1,65 @@
+//! Runs programs against Rootstock's runtime in wasmtime.
+//!
+//! The modules, in the order in which a program travels through them:
+//!
+//! * [`program`] reads and checks a `.wasm` or `.wat` file;
+//! * [`config`] is what an instance is made with, and [`engine`] compiles the runtime, once for each set of settings
+//!   that the code depends on;
+//! * [`instance`] is one instance of the runtime with its host, and what a host can do with it;
+//! * [`exports`] is the one place that knows the runtime's exports by name;
+//! * [`host`] is the other side: what module `host` gives to the runtime and to programs;
+//! * [`handles`] is the host's handle store, whose audit says what became of each handle;
+//! * [`scope`] holds roots for as long as a Rust scope lasts;
+//! * [`limits`] bounds memory, time and stack;
+//! * [`error`] and [`report`] say what went wrong, the second in words for a person;
+//! * [`cli`] is the command `loader`, and [`stress`] its scenarios.
+//!
+//! ```
+//! use loader::{Config, Instance};
+//!
+//! let mut instance = Instance::new(&Config::default())?;
+//! let mut scope = instance.scope();
+//! let pair = scope.alloc(8)?;
+//! scope.push(pair)?;
+//! let text = scope.alloc_atomic(100)?;
+//! scope.write_u32(pair.0, text.0)?;
+//! scope.collect()?;
+//! assert_eq!(scope.base(text.0), Some(text));
+//! # Ok::<(), loader::Error>(())
+//! ```
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod exports;
+pub mod handles;
+pub mod host;
+mod imports;
+pub mod instance;
+pub mod limits;
+mod locate;
+pub mod program;
+pub mod report;
+pub mod scope;
+pub mod stress;
+
+pub use config::Config;
+pub use engine::RuntimeModule;
+pub use error::{Error, Frame, InputError, TrapReport};
+pub use exports::Ptr;
+pub use handles::{Audit, Fault, FaultKind, Handle, HandleStore, Status};
+pub use host::{Callback, CallbackCx, HostState};
+pub use instance::Instance;
+pub use limits::with_stack;
+pub use program::{Linked, Program};
+pub use scope::RootScope;
+
+pub use runtime::error::{ErrorCode, ErrorInfo};
+pub use runtime::options::GcOption;
+pub use runtime::stats::Stat;
+/// The engine, in the version that this crate's types come from.
+pub use wasmtime;
+
+/// The runtime that is built with this crate.
+pub const RUNTIME_WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runtime.wasm"));

@@ -1,0 +1,365 @@
+//! Programs: what a compiler emitted, read from a file, checked, and instantiated against the runtime.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use wasmparser::{Encoding, ExternalKind, Operator, Parser, Payload, TypeRef};
+use wasmtime::{Func, FuncType, Module, Trap, Val, WasmBacktrace};
+
+use crate::error::{Error, InputError};
+use crate::imports;
+use crate::instance::Instance;
+use crate::locate;
+use crate::report::{self, ModuleInfo};
+
+/// A program may export an immutable i32 global of this name, initialised by a constant: the version of the ABI that it
+/// was compiled for. It is compared before any of the program's code runs.
+pub const ABI_REQUIRED: &str = "gc_abi_required";
+
+/// A program that was read and is a core module, as far as can be seen without compiling it.
+pub struct Program {
+    name: String,
+    wasm: Vec<u8>,
+    abi_required: Option<u32>,
+    /// Names of exported functions by number, the first of each.
+    function_exports: BTreeMap<u32, String>,
+}
+
+impl Program {
+    /// Reads a `.wasm` or `.wat` file; the contents decide which it is.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path)
+            .map_err(|error| InputError::new(&name, format!("cannot be read: {error}")))?;
+        Self::from_bytes(name, &bytes)
+    }
+
+    /// The same, from the contents of a file; `name` is for messages.
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Error> {
+        let name = name.into();
+        let wasm =
+            if bytes.starts_with(b"\0asm") { bytes.to_vec() } else { assemble(&name, bytes)? };
+        let outline = Outline::read(&wasm)
+            .map_err(|cause| InputError::new(&name, locate::in_source(&wasm, cause)))?;
+        if let Some(cause) = outline.objection() {
+            return Err(InputError::new(name, cause).into());
+        }
+        Ok(Self {
+            name,
+            wasm,
+            abi_required: outline.abi_required,
+            function_exports: outline.function_exports,
+        })
+    }
+
+    /// The file's name, as messages give it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The module. Where it was text, it carries line numbers as DWARF.
+    pub fn wasm(&self) -> &[u8] {
+        &self.wasm
+    }
+
+    fn compile(&self, engine: &wasmtime::Engine) -> Result<Module, Error> {
+        // Validating on its own gives an error that knows its place; compiling wraps it up.
+        wasmtime::Module::validate(engine, &self.wasm)
+            .and_then(|()| Module::from_binary(engine, &self.wasm))
+            .map_err(|error| {
+                let cause = match error.downcast_ref::<wasmparser::BinaryReaderError>() {
+                    Some(invalid) => Cause::from(invalid),
+                    None => Cause::new(format!("{error:#}"), None),
+                };
+                InputError::new(&self.name, locate::in_source(&self.wasm, cause)).into()
+            })
+    }
+}
+
+fn assemble(name: &str, bytes: &[u8]) -> Result<Vec<u8>, InputError> {
+    if bytes.is_empty() {
+        return Err(InputError::new(name, "the file is empty"));
+    }
+    let is_text_file = Path::new(name).extension().is_some_and(|ext| ext == "wat" || ext == "wast");
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let cause =
+            if is_text_file { "it is not UTF-8, as text is".to_owned() } else { neither(bytes) };
+        return Err(InputError::new(name, cause));
+    };
+    // In text, the first thing is a parenthesis or a comment.
+    if !is_text_file && !text.trim_start().starts_with(['(', ';']) {
+        return Err(InputError::new(name, neither(bytes)));
+    }
+    let mut parser = wat::Parser::new();
+    parser.generate_dwarf(wat::GenerateDwarf::Lines);
+    parser
+        .parse_str(Some(Path::new(name)), text)
+        .map_err(|error| InputError::new(name, error.to_string()))
+}
+
+fn neither(bytes: &[u8]) -> String {
+    let start: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "neither a wasm module (which begins with the bytes 00 61 73 6d) nor wasm text: \
+         it begins with {}",
+        start.join(" ")
+    )
+}
+
+/// What is wrong with a module, and where: a byte offset into it.
+pub(crate) struct Cause {
+    pub(crate) message: String,
+    pub(crate) offset: Option<u64>,
+}
+
+impl Cause {
+    fn new(message: impl Into<String>, offset: Option<u64>) -> Self {
+        Self { message: message.into(), offset }
+    }
+}
+
+impl From<&wasmparser::BinaryReaderError> for Cause {
+    fn from(error: &wasmparser::BinaryReaderError) -> Self {
+        Self::new(error.message(), Some(error.offset() as u64))
+    }
+}
+
+/// What can be seen of a module without an engine.
+#[derive(Default)]
+struct Outline {
+    is_component: bool,
+    is_object: bool,
+    imports_runtime: bool,
+    imports_memory: bool,
+    defines_memory: bool,
+    abi_required: Option<u32>,
+    /// The constants of immutable globals, by number; `None` for others.
+    globals: Vec<Option<u32>>,
+    function_exports: BTreeMap<u32, String>,
+}
+
+impl Outline {
+    fn read(wasm: &[u8]) -> Result<Self, Cause> {
+        let mut outline = Self::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            outline
+                .visit(payload.map_err(|error| truncated(&error))?)
+                .map_err(|error| truncated(&error))?;
+            if outline.is_component {
+                break;
+            }
+        }
+        Ok(outline)
+    }
+
+    fn visit(&mut self, payload: Payload<'_>) -> wasmparser::Result<()> {
+        match payload {
+            Payload::Version { encoding, .. } => {
+                self.is_component = encoding == Encoding::Component
+            }
+            Payload::CustomSection(section) => {
+                self.is_object |=
+                    section.name() == "linking" || section.name().starts_with("reloc.");
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import?;
+                    self.imports_runtime |= import.module == "runtime";
+                    self.imports_memory |= matches!(import.ty, TypeRef::Memory(_));
+                    if matches!(import.ty, TypeRef::Global(_)) {
+                        self.globals.push(None);
+                    }
+                }
+            }
+            Payload::MemorySection(memories) => self.defines_memory |= memories.count() > 0,
+            Payload::GlobalSection(globals) => {
+                for global in globals {
+                    let global = global?;
+                    let value = match global.init_expr.get_operators_reader().read()? {
+                        Operator::I32Const { value } if !global.ty.mutable => {
+                            Some(value.cast_unsigned())
+                        }
+                        _ => None,
+                    };
+                    self.globals.push(value);
+                }
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    let export = export?;
+                    if export.kind == ExternalKind::Func {
+                        let names = &mut self.function_exports;
+                        names.entry(export.index).or_insert_with(|| export.name.to_owned());
+                    }
+                    if export.kind == ExternalKind::Global && export.name == ABI_REQUIRED {
+                        self.abi_required =
+                            self.globals.get(export.index as usize).copied().flatten();
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Why this module cannot be a program, whatever the engine says to it.
+    fn objection(&self) -> Option<&'static str> {
+        if self.is_component {
+            Some("a component, not a core module; compile the program without componentising it")
+        } else if self.is_object {
+            Some("an object file, not a module: link it with libruntime.a first")
+        } else if self.imports_runtime && self.defines_memory && !self.imports_memory {
+            Some(
+                "it defines its own memory, but pointers of the runtime are addresses in the runtime's: \
+                 import it instead, with (import \"runtime\" \"memory\" (memory 1))",
+            )
+        } else {
+            None
+        }
+    }
+}
+
+/// The parser's words for a file that ends too early say nothing of a file.
+fn truncated(error: &wasmparser::BinaryReaderError) -> Cause {
+    let mut cause = Cause::from(error);
+    if cause.message.contains("unexpected end") {
+        cause.message.push_str(": the file is truncated or damaged");
+    }
+    cause
+}
+
+/// A program that was instantiated against a runtime.
+#[derive(Clone)]
+pub struct Linked {
+    name: String,
+    instance: wasmtime::Instance,
+}
+
+impl Instance {
+    /// Instantiates a program against this runtime, and runs its start function.
+    pub fn instantiate(&mut self, program: &Program) -> Result<Linked, Error> {
+        if let Some(found) = program.abi_required
+            && found != runtime::ABI_VERSION
+        {
+            return Err(Error::AbiVersion {
+                what: format!("{} ({ABI_REQUIRED})", program.name),
+                expected: runtime::ABI_VERSION,
+                found,
+            });
+        }
+        let module = program.compile(self.store.engine())?;
+        imports::check(&module, &self.linker, &mut self.store)
+            .map_err(|cause| InputError::new(&program.name, cause))?;
+        self.store.data_mut().modules.push(ModuleInfo {
+            module: module.clone(),
+            name: program.name.as_str().into(),
+            exports: program.function_exports.clone(),
+        });
+        match self.linker.instantiate(&mut self.store, &module) {
+            Ok(instance) => Ok(Linked { name: program.name.clone(), instance }),
+            Err(error) if error.is::<WasmBacktrace>() => {
+                Err(self.exports.trapped(&mut self.store, error))
+            }
+            // None of its code was running: what it declares cannot be had.
+            Err(error) => {
+                let cause = report::cause(&error);
+                let advice = match error.downcast_ref::<Trap>() {
+                    Some(Trap::MemoryOutOfBounds) => {
+                        ": a data segment lies outside memory, whose initial size is the runtime's; place data with \
+                         a passive segment, from the start function, after gc_init"
+                    }
+                    Some(Trap::TableOutOfBounds) => ": an element segment lies outside its table",
+                    _ => "",
+                };
+                Err(InputError::new(
+                    &program.name,
+                    format!("cannot be instantiated: {cause}{advice}"),
+                )
+                .into())
+            }
+        }
+    }
+
+    /// Lets programs that are instantiated later import what this one exports, from a module of this name.
+    pub fn publish(&mut self, name: &str, linked: &Linked) -> Result<(), Error> {
+        self.linker
+            .instance(&mut self.store, name, linked.instance)
+            .map(drop)
+            .map_err(|error| InputError::new(name, format!("{error:#}")).into())
+    }
+}
+
+impl Linked {
+    /// The file's name, as messages give it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine's instance, for what this type does not offer.
+    pub fn instance(&self) -> wasmtime::Instance {
+        self.instance
+    }
+
+    /// The names of the exported functions, in the program's order.
+    pub fn functions(&self, runtime: &mut Instance) -> Vec<String> {
+        let all = self.instance.exports(&mut runtime.store);
+        let functions = all.filter(|export| export.clone().into_func().is_some());
+        functions.map(|export| export.name().to_owned()).collect()
+    }
+
+    /// An exported function.
+    pub fn function(&self, runtime: &mut Instance, name: &str) -> Result<Func, Error> {
+        if let Some(function) = self.instance.get_func(&mut runtime.store, name) {
+            return Ok(function);
+        }
+        let fault = match self.instance.get_export(&mut runtime.store, name) {
+            Some(export) => {
+                let ty = imports::describe(&export.ty(&runtime.store));
+                format!("its export `{name}` is {ty}, not a function")
+            }
+            None => {
+                let functions = self.functions(runtime);
+                format!("it exports no function `{name}`{}", imports::choice(name, &functions))
+            }
+        };
+        Err(InputError::new(&self.name, fault).into())
+    }
+
+    /// The type of an exported function.
+    pub fn signature(&self, runtime: &mut Instance, name: &str) -> Result<FuncType, Error> {
+        Ok(self.function(runtime, name)?.ty(&runtime.store))
+    }
+
+    /// Calls an exported function.
+    pub fn call(
+        &self,
+        runtime: &mut Instance,
+        name: &str,
+        args: &[Val],
+    ) -> Result<Vec<Val>, Error> {
+        let function = self.function(runtime, name)?;
+        let ty = function.ty(&runtime.store);
+        let fits = ty.params().len() == args.len()
+            && ty
+                .params()
+                .zip(args)
+                .all(|(param, arg)| arg.matches_ty(&runtime.store, &param).unwrap_or(false));
+        if !fits {
+            let cause = format!(
+                "`{name}` was called with {} arguments that do not fit its type {}",
+                args.len(),
+                imports::signature(&ty)
+            );
+            return Err(InputError::new(&self.name, cause).into());
+        }
+        let mut results = vec![Val::I32(0); ty.results().len()];
+        match function.call(&mut runtime.store, args, &mut results) {
+            Ok(()) => Ok(results),
+            Err(error) => Err(runtime.exports.trapped(&mut runtime.store, error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Objects beyond a block.
+
+use runtime_core::options::GcOption;
+use runtime_core::stats::Stat;
+
+use crate::host::TestHost;
+
+const BLOCK: u32 = 16_384;
+
+/// A host that collects only when it is told to.
+fn manual() -> TestHost {
+    TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)])
+}
+
+#[test]
+fn they_take_whole_blocks() {
+    let host = manual();
+    for (size, blocks) in [(8193, 1), (BLOCK, 1), (BLOCK + 1, 2), (1 << 20, 64)] {
+        let object = host.alloc(size);
+        assert!(object.is_multiple_of(BLOCK));
+        assert_eq!(host.size(object), blocks * BLOCK);
+        let (middle, last) = (object + size / 2, object + blocks * BLOCK - 1);
+        assert_eq!([host.base(middle), host.base(last)], [object; 2]);
+        assert_ne!(host.base(last + 1), object);
+        assert!(host.bytes(object, blocks * BLOCK).iter().all(|&byte| byte == 0));
+        assert_eq!(host.size(last), blocks * BLOCK);
+    }
+}
+
+#[test]
+fn neighbours_live_and_die_apart() {
+    let host = manual();
+    let objects: Vec<u32> = (0..8).map(|_| host.alloc(3 * BLOCK)).collect();
+    for pair in objects.windows(2) {
+        assert_eq!(pair[1] - pair[0], 3 * BLOCK, "they lie side by side");
+    }
+    for (index, &object) in objects.iter().enumerate() {
+        host.fill(object, 3 * BLOCK, index as u8);
+    }
+    for &object in objects.iter().step_by(2) {
+        host.push(object);
+    }
+    host.collect();
+    for (index, &object) in objects.iter().enumerate() {
+        assert_eq!(host.is_object(object), index % 2 == 0);
+        if index % 2 == 0 {
+            let expected = vec![index as u8; 3 * BLOCK as usize];
+            assert!(host.bytes(object, 3 * BLOCK) == expected);
+        } else {
+            let inside = [object, object + BLOCK, object + 3 * BLOCK - 1];
+            assert_eq!(inside.map(|at| host.base(at)), [0; 3], "the tails are free too");
+        }
+    }
+    host.check();
+}
+
+#[test]
+fn their_blocks_are_used_again_and_zeroed() {
+    let host = manual();
+    let first = host.alloc(5 * BLOCK);
+    host.fill(first, 5 * BLOCK, 0xEE);
+    host.collect();
+    // As small cells, as a smaller and as a larger object.
+    let small = host.alloc_root(8);
+    assert_eq!(small, first);
+    let next = host.alloc_root(2 * BLOCK);
+    assert_eq!(next, first + BLOCK);
+    let last = host.alloc_root(4 * BLOCK);
+    assert!(last > next);
+    for (object, size) in [(small, 8), (next, 2 * BLOCK), (last, 4 * BLOCK)] {
+        assert!(host.bytes(object, size).iter().all(|&byte| byte == 0));
+    }
+    host.check();
+}
+
+/// A gap of exactly the size is found, also when it lies below where the last search ended.
+#[test]
+fn gaps_are_filled() {
+    let host = manual();
+    let objects: Vec<u32> = (0..20).map(|_| host.alloc_root(4 * BLOCK)).collect();
+    host.clear_stack();
+    for (index, &object) in objects.iter().enumerate() {
+        if index % 2 == 0 {
+            host.push(object);
+        }
+    }
+    host.collect();
+    let before = host.pages();
+    let mut gaps: Vec<u32> = objects.iter().skip(1).step_by(2).copied().collect();
+    for _ in 0..gaps.len() {
+        let object = host.alloc_root(4 * BLOCK);
+        assert!(gaps.contains(&object) || object > objects[19], "{object:#x}");
+        gaps.retain(|&gap| gap != object);
+    }
+    assert!(gaps.len() <= 1, "{} gaps are left", gaps.len());
+    assert_eq!(host.pages(), before);
+    host.check();
+}
+
+/// Two gaps beside each other make one.
+#[test]
+fn free_neighbours_join() {
+    let host = manual();
+    let objects: Vec<u32> = (0..6).map(|_| host.alloc_root(2 * BLOCK)).collect();
+    host.clear_stack();
+    host.push(objects[0]);
+    host.push(objects[5]);
+    host.collect();
+    assert_eq!(host.alloc(8 * BLOCK), objects[1]);
+    host.check();
+}
+
+#[test]
+fn many_at_random() {
+    let host = TestHost::new();
+    let mut state = 7_u32;
+    let slots = 32;
+    for _ in 0..slots {
+        host.push(0);
+    }
+    let base = host.regions().stack_base.get();
+    let rounds = if cfg!(miri) { 30 } else { 3000 };
+    for round in 0..rounds {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (slot, size) = ((state >> 8) % slots, 8193 + (state >> 13) % 150_000);
+        let object = host.alloc(size);
+        let old = host.read(base + 4 * slot);
+        if old != 0 {
+            assert_eq!(
+                host.read(old),
+                host.read(old + host.size(old) - 4),
+                "a tail was overwritten"
+            );
+        }
+        host.write(object, round | 0x8000_0000);
+        host.write(object + host.size(object) - 4, round | 0x8000_0000);
+        host.write(base + 4 * slot, object);
+    }
+    host.check();
+    assert!(cfg!(miri) || host.stat(Stat::Collections) > 20);
+    let most = 2 * u64::from(slots) * 170_000 + (4 << 20);
+    assert!(host.stat(Stat::PeakBytes) < most, "{}", host.stat(Stat::PeakBytes));
+}

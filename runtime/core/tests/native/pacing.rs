@@ -1,0 +1,200 @@
+//! When collections come: what they cost in all, and what memory there is between them.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use runtime_core::options::GcOption;
+use runtime_core::stats::Stat;
+
+use crate::host::TestHost;
+
+/// Live objects of 32 bytes in arrays of 1,000.
+fn live(host: &TestHost, count: u32) {
+    let index = host.alloc_root(4 * count.div_ceil(1000));
+    for part in 0..count.div_ceil(1000) {
+        let array = host.alloc(4000);
+        host.write(index + 4 * part, array);
+        for slot in 0..1000.min(count - 1000 * part) {
+            let object = host.alloc(32);
+            host.write(array + 4 * slot, object);
+        }
+    }
+}
+
+/// Work units for each object that is allocated while `count` live.
+fn work_per_object(count: u32, garbage: u32) -> f64 {
+    let host = TestHost::new();
+    live(&host, count);
+    let (mut work, mut seen) = (0, host.stat(Stat::Collections));
+    for made in 0..garbage {
+        host.alloc(32);
+        if made % 64 == 0 && host.stat(Stat::Collections) != seen {
+            seen = host.stat(Stat::Collections);
+            work += host.stat(Stat::LastWork);
+        }
+    }
+    work as f64 / f64::from(garbage)
+}
+
+#[test]
+fn the_cost_of_an_object_does_not_grow_with_what_lives() {
+    if cfg!(miri) {
+        return;
+    }
+    // Many collections in each case, so that none weighs much.
+    let (few, many) = (work_per_object(10_000, 200_000), work_per_object(100_000, 1_000_000));
+    assert!(few > 1.0, "{few}: there were collections");
+    assert!(many < 2.0 * few, "{few} units of work with 10,000 live, {many} with 100,000");
+    // Eight words and the object itself: a little more than the bytes ask for.
+    assert!(many < 20.0, "{many} units of work for each object");
+}
+
+/// The bound that ARCHITECTURE.md promises.
+fn assert_bounded(host: &TestHost, live: u64) {
+    let base = u64::from(host.regions().program_base.get());
+    let memory = u64::from(host.pages()) * 65_536 - base;
+    assert!(memory <= live * 5 / 2 + (2 << 20), "{memory} bytes of memory for {live} live ones");
+    assert!(host.stat(Stat::PeakBytes) <= memory);
+}
+
+#[test]
+fn memory_is_bounded_by_what_lives() {
+    for count in [0, 1000, 30_000, 150_000] {
+        let count = if cfg!(miri) { count / 1000 } else { count };
+        for size in [16, 100, 3000, 20_000] {
+            if count * size > 6 << 20 {
+                continue;
+            }
+            let host = TestHost::new();
+            live(&host, count);
+            host.collect();
+            let live = host.stat(Stat::LiveBytes);
+            for _ in 0..(if cfg!(miri) { 1 << 16 } else { 6 << 20 }) / size {
+                host.alloc(size);
+            }
+            assert_bounded(&host, live);
+            host.check();
+        }
+    }
+}
+
+/// Live data that double again and again, as a program reads its input.
+#[test]
+fn memory_is_bounded_while_the_heap_grows() {
+    let host = TestHost::new();
+    let rounds = if cfg!(miri) { 2 } else { 30 };
+    let mut made = 0;
+    for _ in 0..rounds {
+        live(&host, 10_000);
+        made += 10_000 * 32 + 10 * 4096 + 48;
+        assert_bounded(&host, made);
+    }
+    let collections = host.stat(Stat::Collections);
+    assert!(collections <= 12, "{collections} collections while the heap grew to {made} bytes");
+}
+
+#[test]
+fn collections_come_with_allocation_not_with_pages() {
+    let host = TestHost::new();
+    let megabytes = if cfg!(miri) { 1 } else { 40 };
+    for _ in 0..megabytes << 14 {
+        host.alloc(64);
+    }
+    // 256 KiB between two.
+    let collections = host.stat(Stat::Collections);
+    let expected = u64::from(megabytes as u32) * 4;
+    assert!(collections <= expected + 1, "{collections} collections for {megabytes} MiB");
+    assert!(collections + 2 >= expected, "{collections} collections for {megabytes} MiB");
+}
+
+#[test]
+fn growth_percent_and_min_heap_say_when() {
+    let collections = |percent, min_heap| {
+        let host = TestHost::with_options(&[
+            (GcOption::GrowthPercent, percent),
+            (GcOption::MinHeap, min_heap),
+        ]);
+        live(&host, 30_000);
+        host.collect();
+        let before = host.stat(Stat::Collections);
+        for _ in 0..(16 << 20) / 1024 {
+            host.alloc(1024);
+        }
+        host.stat(Stat::Collections) - before
+    };
+    if cfg!(miri) {
+        return;
+    }
+    // A megabyte and a little lives.
+    let counts = [(25, 0), (100, 0), (400, 0), (100, 8 << 20)].map(|(p, m)| collections(p, m));
+    assert!(counts[0] >= 3 * counts[1] && counts[1] >= 3 * counts[2], "{counts:?}");
+    assert!((13..=17).contains(&counts[1]), "{counts:?}");
+    assert!((1..=2).contains(&counts[3]), "{counts:?}");
+}
+
+/// Small wrappers that die at once put no pressure on the heap, but on the host.
+#[test]
+fn dead_wrappers_are_bounded_by_the_living() {
+    for living in [0, 10, 600, 3000, 6000] {
+        let living = if cfg!(miri) { living / 100 } else { living };
+        let host = TestHost::new();
+        host.configure(GcOption::MinHeap, 1 << 30);
+        for handle in 0..living {
+            host.wrapper_root(handle);
+        }
+        host.collect();
+        let told = Rc::new(Cell::new(0));
+        let counter = Rc::clone(&told);
+        host.on_decref(move |_, _, _| counter.set(counter.get() + 1));
+        let (churn, mut most) = (if cfg!(miri) { 1200 } else { 20_000 }, 0);
+        for made in 1..=churn {
+            host.wrapper(living + made);
+            most = most.max(made - told.get());
+        }
+        let bound = living.max(512);
+        assert!(most <= bound, "{most} dead ones beside {living} live ones");
+        // And not more often than that asks for, or a table that is three quarters full.
+        let collections = host.stat(Stat::Collections);
+        let expected = u64::from(churn / bound.min(1024));
+        assert!(collections <= expected + 4, "{collections} collections, not {expected}");
+    }
+}
+
+#[test]
+fn external_bytes_are_pressure() {
+    let host = TestHost::new();
+    host.configure(GcOption::MinHeap, 1 << 20);
+    let mut most = 0;
+    for handle in 0..400 {
+        let object = host.alloc(16);
+        host.try_register_sized(object, 1, handle, 100_000).expect("fresh");
+        most = most.max(host.stat(Stat::ExternalBytes));
+    }
+    assert!(most <= 2 << 20, "{most} bytes behind dead wrappers");
+    let collections = host.stat(Stat::Collections);
+    assert!((20..=50).contains(&collections), "{collections} collections for 40 MB");
+    // What lives counts as live: the next collection comes when as much again was allocated.
+    let object = host.alloc_root(16);
+    host.try_register_sized(object, 1, 0, 50 << 20).expect("fresh");
+    host.collect();
+    let before = host.stat(Stat::Collections);
+    for _ in 0..if cfg!(miri) { 1 } else { 20 << 10 } {
+        host.alloc(1024);
+    }
+    assert_eq!(host.stat(Stat::Collections), before);
+}
+
+#[test]
+fn eager_collects_at_every_nth() {
+    for every in [1, 2, 5] {
+        let host = TestHost::with_options(&[(GcOption::Eager, every)]);
+        for _ in 0..30 {
+            host.alloc(16);
+        }
+        assert_eq!(host.stat(Stat::Collections), u64::from(30 / every));
+        for handle in 0..30 {
+            host.wrapper_root(handle);
+        }
+        assert_eq!(host.stat(Stat::Collections), u64::from(90 / every));
+    }
+}

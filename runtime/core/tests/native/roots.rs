@@ -1,0 +1,229 @@
+//! The shadow stack, ranges of words, and pins.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use runtime_core::error::ErrorCode;
+use runtime_core::options::GcOption;
+use runtime_core::stats::Stat;
+
+use crate::host::{TestHost, failure};
+
+#[test]
+fn a_deep_stack() {
+    let host = TestHost::new();
+    let regions = host.regions();
+    let slots = regions.stack_limit.since(regions.stack_base) / 4;
+    assert!(slots >= 131_072, "{slots} roots at least");
+    let step = if cfg!(miri) { 1000 } else { 3 };
+    let objects: Vec<u32> = (0..slots)
+        .map(|slot| {
+            let object = if slot % step == 0 { host.alloc(8) } else { 0 };
+            host.push(object);
+            object
+        })
+        .collect();
+    assert_eq!(host.sp(), regions.stack_limit.get(), "exactly full");
+    host.collect();
+    assert!(objects.iter().all(|&object| object == 0 || host.is_object(object)));
+    assert_eq!(host.stat(Stat::StackHighWater), u64::from(4 * slots));
+    host.check();
+}
+
+#[test]
+fn a_broken_stack_is_told_once() {
+    let host = TestHost::new();
+    let object = host.alloc_root(16);
+    let (base, limit) = (host.regions().stack_base.get(), host.regions().stack_limit.get());
+    let good = host.sp();
+    for bad in [base - 4, limit + 4, good + 1, good + 2, 0, u32::MAX - 3] {
+        host.set_sp(bad);
+        let why = Err(failure(ErrorCode::ShadowStackOverflow, bad));
+        assert_eq!(host.try_collect(), why);
+        assert_eq!(host.try_collect(), why, "while it is broken");
+        host.set_sp(good);
+        host.collect();
+        assert!(host.is_object(object));
+        host.check();
+    }
+    // The guard word: whoever wrote it has pushed too much and come back.
+    host.write(limit, object);
+    let why = Err(failure(ErrorCode::ShadowStackOverflow, good));
+    assert_eq!(host.try_collect(), why);
+    host.collect();
+    assert!(host.is_object(object));
+    host.check();
+}
+
+#[test]
+fn an_allocation_that_collects_finds_a_broken_stack_too() {
+    let host = TestHost::with_options(&[(GcOption::Eager, 1)]);
+    let object = host.alloc_root(16);
+    let good = host.sp();
+    host.set_sp(good + 2);
+    let why = failure(ErrorCode::ShadowStackOverflow, good + 2);
+    assert_eq!(host.try_alloc(8, false), Err(why));
+    assert_eq!(host.try_register(object, 1, 1), Err(why));
+    host.set_sp(good);
+    host.alloc(8);
+    host.try_register(object, 1, 1).expect("the stack is in order again");
+    host.check();
+}
+
+#[test]
+fn ranges_hold_roots() {
+    let host = TestHost::new();
+    let base = host.regions().program_base.get();
+    host.init(base + 4096).expect("the first init");
+    let object = host.alloc(16);
+    host.write(base + 8, object);
+    host.add_roots(base + 8, base + 12).expect("a range");
+    host.add_roots(base, base + 4096).expect("ranges may overlap");
+    host.collect();
+    assert!(host.is_object(object));
+    assert_eq!(host.stat(Stat::RootRanges), 2);
+    host.remove_roots(base, base + 4096).expect("added");
+    host.collect();
+    assert!(host.is_object(object));
+    host.remove_roots(base + 8, base + 12).expect("added");
+    host.collect();
+    assert!(!host.is_object(object));
+    assert_eq!(host.stat(Stat::RootRanges), 0);
+}
+
+#[test]
+fn ranges_that_are_none() {
+    let host = TestHost::new();
+    let base = host.regions().program_base.get();
+    host.init(base + 4096).expect("the first init");
+    let end = host.pages() << 16;
+    let bad = [
+        (base, base),
+        (base + 8, base + 4),
+        (base + 2, base + 8),
+        (base, base + 6),
+        (base, end + 4),
+    ];
+    for (start, end) in bad {
+        let why = Err(failure(ErrorCode::BadRange, start));
+        assert_eq!(host.add_roots(start, end), why);
+        assert_eq!(host.remove_roots(start, end), why);
+    }
+    host.add_roots(base, end).expect("to the end of memory");
+    let why = Err(failure(ErrorCode::BadRange, base));
+    assert_eq!(host.remove_roots(base, base + 8), why, "not exactly what was added");
+    host.collect();
+    host.check();
+}
+
+#[test]
+fn many_ranges() {
+    let host = TestHost::new();
+    let base = host.regions().program_base.get();
+    host.init(base + 65_536).expect("the first init");
+    let count = if cfg!(miri) { 70 } else { 5000 };
+    let objects: Vec<u32> = (0..count)
+        .map(|index| {
+            let object = host.alloc(8);
+            host.write(base + 8 * index, object);
+            host.add_roots(base + 8 * index, base + 8 * index + 4).expect("a range");
+            object
+        })
+        .collect();
+    host.collect();
+    assert!(objects.iter().all(|&object| host.is_object(object)));
+    for index in (0..count).filter(|index| index % 3 != 0) {
+        host.remove_roots(base + 8 * index, base + 8 * index + 4).expect("added");
+    }
+    host.collect();
+    for (index, &object) in objects.iter().enumerate() {
+        assert_eq!(host.is_object(object), index % 3 == 0);
+    }
+    assert_eq!(host.stat(Stat::RootRanges), u64::from(count.div_ceil(3)));
+    host.check();
+}
+
+#[test]
+fn pins_are_counted() {
+    let host = TestHost::new();
+    let object = host.alloc(16);
+    for _ in 0..3 {
+        host.pin(object).expect("an object");
+    }
+    assert_eq!(host.stat(Stat::Pins), 1);
+    for _ in 0..3 {
+        host.collect();
+        assert!(host.is_object(object));
+        host.unpin(object).expect("pinned");
+    }
+    assert_eq!(host.stat(Stat::Pins), 0);
+    let why = Err(failure(ErrorCode::UnpinUnderflow, object));
+    assert_eq!(host.unpin(object), why);
+    host.collect();
+    assert!(!host.is_object(object));
+    let why = Err(failure(ErrorCode::NotAnObject, object));
+    assert_eq!(host.unpin(object), why);
+    assert_eq!(host.pin(object), why);
+}
+
+#[test]
+fn what_cannot_be_pinned() {
+    let host = TestHost::new();
+    for ptr in [0, 1, 8, u32::MAX, host.regions().program_base.get()] {
+        let why = Err(failure(ErrorCode::NotAnObject, ptr));
+        assert_eq!(host.unpin(ptr), why);
+        assert_eq!(host.pin(ptr), why);
+    }
+    let object = host.alloc_root(16);
+    assert_eq!(host.pin(object + 8), Err(failure(ErrorCode::NotAnObject, object + 8)));
+    assert_eq!(host.unpin(object), Err(failure(ErrorCode::UnpinUnderflow, object)));
+    assert_eq!(host.stat(Stat::Pins), 0);
+}
+
+proptest! {
+    #![proptest_config(crate::model::config(20))]
+
+    /// The pin table against a map, with enough pins to grow it several times.
+    #[test]
+    fn pins_are_a_map(
+        count in prop::sample::select(vec![4_u32, 40, 400]),
+        ops in vec((any::<u32>(), 0..8_u8), 1..1500),
+    ) {
+        let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)]);
+        let mut objects: Vec<u32> = (0..count).map(|_| host.alloc_root(8)).collect();
+        let mut pins = BTreeMap::<u32, u32>::new();
+        for (choice, kind) in ops {
+            let object = objects[choice as usize % objects.len()];
+            match (kind, pins.get(&object).copied()) {
+                (0..4, pinned) => {
+                    prop_assert_eq!(host.pin(object), Ok(()));
+                    pins.insert(object, pinned.unwrap_or(0) + 1);
+                }
+                (4..7, None) => {
+                    let why = failure(ErrorCode::UnpinUnderflow, object);
+                    prop_assert_eq!(host.unpin(object), Err(why));
+                }
+                (4..7, Some(pinned)) => {
+                    prop_assert_eq!(host.unpin(object), Ok(()));
+                    pins.insert(object, pinned - 1);
+                    pins.retain(|_, pinned| *pinned > 0);
+                }
+                _ if choice % 64 == 0 => {
+                    // Only the pins keep anything; the dead cells are handed out again.
+                    host.clear_stack();
+                    host.collect();
+                    prop_assert_eq!(host.stat(Stat::LiveObjects), pins.len() as u64);
+                    objects = pins.keys().copied().collect();
+                    objects.extend((pins.len()..count as usize).map(|_| host.alloc_root(8)));
+                }
+                _ => {}
+            }
+            prop_assert_eq!(host.stat(Stat::Pins), pins.len() as u64);
+        }
+        prop_assert_eq!(host.verify(), 0);
+        host.clear_stack();
+        host.collect();
+        prop_assert_eq!(host.stat(Stat::LiveObjects), pins.len() as u64);
+    }
+}
