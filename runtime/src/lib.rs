@@ -2,7 +2,7 @@
 //!
 //! `ABI.md` is the reference; here each export is a line or two. The collector is the crate
 //! `runtime-core`. This crate holds the one instance, and the only code that knows of linear
-//! memory as pointers ([`wasm`](crate::wasm)). It is empty on other targets.
+//! memory as pointers (`wasm.rs`). It is empty on other targets.
 #![cfg(target_family = "wasm")]
 #![no_std]
 

@@ -14,7 +14,7 @@ pub const FIRST_CLASS: usize = 4;
 pub const END_CLASS: usize = FIRST_CLASS + 31;
 /// The largest request that a size class serves, in bytes.
 pub const MAX_SMALL: u32 = 8192;
-/// The largest request looked up in [`CLASS_TABLE`].
+/// The largest request whose class is looked up in a table.
 pub const MAX_TABLE: u32 = 1024;
 
 /// Cell sizes in bytes, by class number. This and the tables below are padded to a power of two so

@@ -268,8 +268,8 @@ impl Runner {
         let model = self.model.borrow();
         let base = |index: u16| {
             let count = (model.objects.len() - model.hidden.len()).max(1);
-            let known = model.objects.iter().filter(|&(base, _)| !model.hidden.contains(base));
-            known.skip(usize::from(index) % count).next()
+            let mut known = model.objects.iter().filter(|&(base, _)| !model.hidden.contains(base));
+            known.nth(usize::from(index) % count)
         };
         match word {
             // Far above the heap, or the null guard.

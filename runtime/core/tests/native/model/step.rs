@@ -59,7 +59,8 @@ impl Runner {
     }
 
     fn alloc(&self, size: u32, atomic: bool, rooted: bool) {
-        let call = self.call(InFlight::Nothing, Some(atomic), None, |host| host.try_alloc(size, atomic));
+        let call =
+            self.call(InFlight::Nothing, Some(atomic), None, |host| host.try_alloc(size, atomic));
         if self.must_collect() {
             assert_ne!(call.collections, 0, "EAGER is 1");
         }
