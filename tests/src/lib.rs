@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use loader::{Callback, Config, Error, Instance, Ptr};
 use runtime::error::ErrorCode;
@@ -14,6 +15,9 @@ mod guest;
 pub mod static_data;
 
 pub use guest::Guest;
+
+/// A call that takes longer than this is stopped: a heap that was damaged may well hold a list without an end.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// How an instance is made.
 #[derive(Clone, Default)]
@@ -75,6 +79,7 @@ impl Setup {
     pub fn callback(&self, callback: Callback) -> Instance {
         let mut config = self.config.clone();
         config.callback = callback;
+        config.timeout = Some(PATIENCE);
         Instance::new(&config).expect("the embedded runtime can be instantiated")
     }
 

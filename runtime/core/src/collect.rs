@@ -75,7 +75,7 @@ impl<M: Memory> Runtime<M> {
 
     #[cold]
     #[inline(never)]
-    fn enter_slow(&mut self) -> bool {
+    pub(crate) fn enter_slow(&mut self) -> bool {
         if self.heap.lo.is_none() {
             self.set_guard();
             self.start_wrap_table();

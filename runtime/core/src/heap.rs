@@ -206,12 +206,12 @@ impl<M: Memory> Runtime<M> {
             },
         };
         let start = Block::new(old * BLOCKS_PER_PAGE);
-        self.add_blocks(start, start.plus(added * BLOCKS_PER_PAGE), Kind::FRESH)
+        self.add_blocks(start, start.plus(added * BLOCKS_PER_PAGE))
     }
 
-    /// Makes `start..end` part of the heap. Each group that is new to the heap gets its metadata
+    /// Makes `start..end`, all zeros, part of the heap. Each group that is new to the heap gets its metadata
     /// block first: from the free blocks if there are any, else from the start of the addition.
-    fn add_blocks(&mut self, start: Block, end: Block, kind: Kind) -> bool {
+    fn add_blocks(&mut self, start: Block, end: Block) -> bool {
         let mut first = start;
         let last = (end.index() - 1) >> GROUP_SHIFT;
         let mut next = start.index() >> GROUP_SHIFT;
@@ -227,7 +227,7 @@ impl<M: Memory> Runtime<M> {
                     return false;
                 }
                 metadata = first;
-                self.set_kind(metadata, kind);
+                self.set_kind(metadata, Kind::FRESH);
                 first = first.plus(1);
             }
             if self.kind(metadata) != Kind::FRESH {
@@ -239,7 +239,7 @@ impl<M: Memory> Runtime<M> {
             self.heap.used += 1;
             self.heap.internal += 1;
         }
-        self.set_kinds(first, end.since(first), kind);
+        self.set_kinds(first, end.since(first), Kind::FRESH);
         self.heap.peak = self.heap.peak.max(self.heap.used);
         self.heap.hint = self.heap.hint.min(first);
         self.heap.hi = self.heap.hi.max(end);
@@ -277,16 +277,12 @@ impl<M: Memory> Runtime<M> {
         Ok(())
     }
 
-    /// Sets the heap up at the first allocation: what memory there is above static data is ours.
+    /// Sets the heap up at the first use, empty: what memory there is already may be somebody's.
     pub(crate) fn start_heap(&mut self) {
         let start = Block::new(crate::addr::blocks_for(self.heap_start().get()));
         self.heap.lo = start;
         self.heap.hi = start;
         self.heap.hint = start;
         self.heap.run_hint = start;
-        let end = Block::new(self.mem.pages() * BLOCKS_PER_PAGE);
-        if start < end {
-            self.add_blocks(start, end, Kind::FREE);
-        }
     }
 }

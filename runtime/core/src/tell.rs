@@ -31,7 +31,8 @@ pub(crate) struct Telling {
     level: u32,
     /// For each level, the object on its way to the caller.
     roots: [Addr; LEVELS],
-    /// For each level, where its marker is; null if the shadow stack was full.
+    /// For each level, where `gc_sp` was and its marker is, but for a stack that was full; null if
+    /// `gc_sp` was out of range.
     markers: [Addr; LEVELS],
     /// Whether a collection has left work for the boundary.
     pub(crate) pending: bool,
@@ -70,8 +71,9 @@ impl<M: Memory> Runtime<M> {
         let sp = self.mem.sp();
         while self.telling.level != 0 {
             let marker = self.telling.markers[(self.telling.level - 1) as usize & (LEVELS - 1)];
-            let stands = sp > marker && self.mem.load32(marker, 0) == MARKER;
-            if marker.is_null() || stands {
+            let pushed = !marker.is_null() && marker != self.mem.regions().stack_limit;
+            let stands = !pushed || (sp != marker && self.mem.load32(marker, 0) == MARKER);
+            if sp >= marker && stands {
                 return true;
             }
             self.telling.level -= 1;
@@ -94,13 +96,15 @@ impl<M: Memory> Runtime<M> {
             return 0;
         }
         let sp = self.mem.sp();
-        let room = self.shadow_stack_is_sound() && sp != self.mem.regions().stack_limit;
-        if room {
-            self.mem.store32(sp, 0, MARKER);
-            self.mem.set_sp(sp.plus(4));
-        }
         let slot = level as usize & (LEVELS - 1);
-        self.telling.markers[slot] = if room { sp } else { Addr::NULL };
+        self.telling.markers[slot] = Addr::NULL;
+        if self.shadow_stack_is_sound() {
+            self.telling.markers[slot] = sp;
+            if sp != self.mem.regions().stack_limit {
+                self.mem.store32(sp, 0, MARKER);
+                self.mem.set_sp(sp.plus(4));
+            }
+        }
         self.telling.roots[slot] = root;
         self.telling.level = level + 1;
         level + 1
@@ -109,7 +113,7 @@ impl<M: Memory> Runtime<M> {
     /// Leaves a level of telling. A host that left roots of its own above the marker keeps them.
     pub(crate) fn end_telling(&mut self, level: u32) {
         let marker = self.telling.markers[(level - 1) as usize & (LEVELS - 1)];
-        if !marker.is_null() && self.mem.sp() == marker.plus(4) {
+        if self.mem.sp() == marker.plus(4) {
             self.mem.set_sp(marker);
         }
         self.telling.level = level - 1;

@@ -234,7 +234,7 @@ fn the_object_on_its_way_to_the_caller_survives_what_the_callback_does() {
     let callback = || {
         Callback::custom(|cx, _, _| {
             for size in [12, 16, 1_000, 40_000] {
-                for _ in 0..30 {
+                for _ in 0..10 {
                     let other = cx.alloc(size)?;
                     cx.write(other.0, &vec![0xee; size as usize])?;
                 }
@@ -253,7 +253,7 @@ fn the_object_on_its_way_to_the_caller_survives_what_the_callback_does() {
                 let limit = gc.stack_limit();
                 gc.set_sp(limit);
             }
-            for handle in 0..2_000 {
+            for handle in 0..800 {
                 let p = gc.alloc(size).unwrap();
                 let mut bytes = vec![1; size as usize];
                 gc.read(p.0, &mut bytes).unwrap();
@@ -275,7 +275,7 @@ fn the_object_on_its_way_to_the_caller_survives_what_the_callback_does() {
                 );
                 assert_eq!(gc.read_u32(p.0).unwrap(), handle | 0x8000_0000);
             }
-            assert!(gc.stat(Stat::WrappersTold) > 1_000);
+            assert!(gc.stat(Stat::WrappersTold) > 200);
             assert_eq!(gc.verify().unwrap(), 0);
         }
     }
@@ -294,13 +294,21 @@ fn a_host_that_forgets_gc_sp_after_a_trap_in_its_callback_is_told_the_rest_all_t
         wrapper(&mut gc, 3, handle);
     }
     gc.collect().expect_err("the callback traps");
-    for _ in 0..2 {
-        gc.collect().unwrap();
-    }
-    assert_eq!(gc.stat(Stat::WrappersTold), 4);
-    let collections = gc.stat(Stat::Collections);
     gc.collect().unwrap();
-    assert_eq!(gc.stat(Stat::Collections), collections + 1, "collections are not refused any more");
+    assert_eq!(gc.stat(Stat::WrappersTold), 4, "the rest, whatever else becomes of the request");
+    // it goes on allocating, as no callback does that asks for a collection each time
+    for _ in 0..100 {
+        gc.alloc(16).unwrap();
+    }
+    let collections = gc.stat(Stat::Collections);
+    for n in 1..=3 {
+        gc.collect().unwrap();
+        assert_eq!(
+            gc.stat(Stat::Collections),
+            collections + n,
+            "collections are not refused any more"
+        );
+    }
     assert!(gc.stat(Stat::NestedRefused) <= 1);
     assert_eq!(gc.verify().unwrap(), 0);
 }

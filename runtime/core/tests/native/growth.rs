@@ -44,7 +44,7 @@ fn the_heap_starts_above_static_data() {
         host.init(base + bytes).expect("the first");
         assert!(host.pages() * PAGE >= base + bytes, "memory reaches that far");
         host.fill(base, bytes, 0x77);
-        for _ in 0..2000 {
+        for _ in 0..if cfg!(miri) { 100 } else { 2000 } {
             let object = host.alloc(64);
             assert!(object >= base + bytes);
             host.fill(object, 64, 0xEE);
@@ -78,7 +78,7 @@ fn pages_of_somebody_else() {
         let first = host.foreign_grow(pages).expect("room") * PAGE;
         host.fill(first, pages * PAGE, 0xF0);
         foreign.push((first, pages * PAGE));
-        for _ in 0..(2 << 20) / size {
+        for _ in 0..if cfg!(miri) { 3 } else { (2 << 20) / size } {
             let object = host.alloc(size);
             let end = object + host.size(object);
             assert!(foreign.iter().all(|&(at, bytes)| end <= at || object >= at + bytes));
@@ -104,7 +104,7 @@ fn pages_of_somebody_else() {
 #[test]
 fn memory_grows_in_ever_larger_steps() {
     let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)]);
-    let megabytes = 60;
+    let megabytes = if cfg!(miri) { 4 } else { 60 };
     for _ in 0..megabytes * 32 {
         host.alloc_atomic(32_000);
     }

@@ -14,8 +14,8 @@ use runtime_core::stats::Stat;
 
 use crate::memory::{TestMemory, Trap};
 
-/// Pages that memory may have unless a test says otherwise: 64 MiB.
-pub(crate) const PAGES: u32 = 1024;
+/// Pages that memory may have unless a test says otherwise: 64 MiB, or 8 MiB where all is slow.
+pub(crate) const PAGES: u32 = if cfg!(miri) { 128 } else { 1024 };
 
 type Callback = Rc<dyn Fn(&TestHost, u32, u32)>;
 

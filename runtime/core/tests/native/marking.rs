@@ -51,11 +51,8 @@ fn cramped() -> TestHost {
     TestHost::with_options(&[(GcOption::MarkStackLimit, 0)])
 }
 
-/// Each element hangs in front of the rest, so marking leaves all elements on the stack.
-#[test]
-fn a_list_of_lists_without_mark_stack() {
-    let host = cramped();
-    let length = scaled(200_000);
+/// A list whose elements hang in front of the rest, so that marking leaves them all on the stack.
+fn list_of_lists(host: &TestHost, length: u32) -> u32 {
     host.push(0);
     let slot = host.sp() - 4;
     for number in 0..length {
@@ -67,6 +64,29 @@ fn a_list_of_lists_without_mark_stack() {
         host.write(slot, pair);
         host.pop(1);
     }
+    slot
+}
+
+#[test]
+fn the_memory_of_the_mark_stack_is_given_back() {
+    let host = TestHost::with_options(&[(GcOption::MinHeap, 64 << 20)]);
+    list_of_lists(&host, scaled(40_000));
+    let tables = host.stat(Stat::TableBytes);
+    for _ in 0..3 {
+        host.collect();
+        assert_eq!(host.stat(Stat::TableBytes), tables);
+        assert_eq!(host.stat(Stat::MarkOverflows), 0);
+        host.check();
+    }
+    // It was there: 8 bytes for each element.
+    assert!(cfg!(miri) || host.stat(Stat::PeakBytes) > host.stat(Stat::HeapBytes) + 200_000);
+}
+
+#[test]
+fn a_list_of_lists_without_mark_stack() {
+    let host = cramped();
+    let length = scaled(200_000);
+    let slot = list_of_lists(&host, length);
     host.collect();
     assert_eq!(host.stat(Stat::LiveObjects), 2 * u64::from(length));
     assert!(cfg!(miri) || host.stat(Stat::MarkOverflows) > 0);

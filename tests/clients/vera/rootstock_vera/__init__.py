@@ -85,20 +85,20 @@ class Adapter:
 
     def _patch_static_data(self) -> None:
         """String literals are placed from PROGRAM_BASE on, not from address 0."""
-        pool, base = vera.wasm.helpers.StringPool, self.runtime.program_base
+        pool, runtime = vera.wasm.helpers.StringPool, self.runtime
         original = pool.__init__
 
         @wraps(original)
         def init(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             if self._offset == 0:
-                self._offset = base
+                self._offset = runtime.program_base
 
         self._patch(pool, "__init__", init)
 
     def _patch_assembly(self) -> None:
         """No inline collector; the assembled module is rewritten to import ours."""
-        mixin, base = vera.codegen.assembly.AssemblyMixin, self.runtime.program_base
+        mixin, runtime = vera.codegen.assembly.AssemblyMixin, self.runtime
         for name in ("_emit_alloc", "_emit_register_wrapper", "_emit_gc_collect",
                      "_emit_gc_base_bitmap_helpers"):
             self._patch(mixin, name, lambda self: "")
@@ -114,7 +114,8 @@ class Adapter:
                 wat = original(self, functions)
             finally:
                 self.string_pool = pool
-            return rewrite(wat, StaticData.from_pool(pool, base), RUNTIME_EXPORT_PREFIX,
+            static = StaticData.from_pool(pool, runtime.program_base)
+            return rewrite(wat, static, RUNTIME_EXPORT_PREFIX,
                            allocates=self._needs_alloc, wraps=self._needs_wrap_table)
 
         self._patch(mixin, "_assemble_module", assemble)

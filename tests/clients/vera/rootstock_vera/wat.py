@@ -101,7 +101,8 @@ def rewrite(wat: str, static: StaticData, prefix: str, *, allocates: bool, wraps
 
     wat = _take(wat, memory, "its memory")
     imports = [("memory", "(memory $rootstock.memory 1)"),
-               ("gc_init", "(func $rootstock.gc_init (param i32))")]
+               ("gc_init", "(func $rootstock.gc_init (param i32))"),
+               ("gc_program_base", "(global $rootstock.gc_program_base i32)")]
     exports = [("memory", "(memory $rootstock.memory)")]
     for name, signature in _HOST_EXPORTS.items():
         imports.append((name, f"(func $rootstock.{name} {signature})"))
@@ -144,7 +145,15 @@ def _assemble(wat: str, imports: list[tuple[str, str]], exports: list[tuple[str,
     if static.bytes:
         text = static.bytes.decode("latin-1").translate(_ESCAPES)
         lines.append(f'  (data $rootstock_static "{text}")')
-    lines += ["  (func $rootstock_start",
+    # The addresses of the literals are in the code: another memory map would be overwritten.
+    lines += ["  (func $rootstock_wrong_program_base unreachable)",
+              "  (func $rootstock_start",
+              "    global.get $rootstock.gc_program_base",
+              f"    i32.const {static.start}",
+              "    i32.ne",
+              "    if",
+              "      call $rootstock_wrong_program_base",
+              "    end",
               f"    i32.const {static.end}",
               "    call $rootstock.gc_init"]
     if static.bytes:

@@ -2,7 +2,7 @@
 
 Each program is compiled twice, by the stock compiler and by the patched one. Time is taken of the
 call of `main` only, in one process in which the versions take turns, so that what disturbs one
-disturbs the other too; what counts is the ratio within a turn. Memory is taken in a process of its
+disturbs the other too; what counts is the ratio within a turn, of the quickest runs. Memory is taken in a process of its
 own for each version: the size of linear memory after the run, and by how much the process grew
 while `main` ran, which is what the host's own objects and touched pages need.
 """
@@ -33,6 +33,8 @@ from .compiling import allow_deep_recursion, build
 
 VERSIONS = ("stock", "instantiated", "merged")
 _PAGE = REPOSITORY / "docs" / "vera.md"
+#: A version's turn ends after so many runs, or when they took so many seconds.
+_RUNS, _ENOUGH = 20, 0.25
 _BEGIN, _END = "<!-- table: written by `run compare` -->", "<!-- end of the table -->"
 
 
@@ -104,6 +106,17 @@ def _execute(result: Any, watch: MainCall) -> dict[str, Any]:
     return {"value": value, "seconds": watch.seconds, "grown": watch.grown}
 
 
+def _best(result: Any, watch: MainCall) -> dict[str, Any]:
+    """The quickest of the runs of one turn: a short program has several."""
+    found, spent = [_execute(result, watch)], 0.0
+    while "error" not in found[-1] and len(found) < _RUNS:
+        spent += found[-1]["seconds"]
+        if spent > _ENOUGH:
+            break
+        found.append(_execute(result, watch))
+    return min(found, key=lambda run: run.get("seconds", 0.0))
+
+
 def worker(case: Case, versions: tuple[str, ...], rounds: int) -> list[dict[str, Any]]:
     """What each version did in each round, as dictionaries by version."""
     adapter, built = _compile(case, versions)
@@ -114,7 +127,7 @@ def worker(case: Case, versions: tuple[str, ...], rounds: int) -> list[dict[str,
         turn = versions[number % len(versions):] + versions[:number % len(versions)]
         outcomes = {}
         for version in turn:
-            outcomes[version] = _execute(built[version], watch)
+            outcomes[version] = _best(built[version], watch)
             memory = adapter.last_run and adapter.last_run.memory_bytes(runtime_export("memory"))
             outcomes[version]["memory"] = memory or 0
         found.append(outcomes)
@@ -148,7 +161,10 @@ def _ratio(rounds: list[dict[str, Any]], version: str) -> str:
 def _milliseconds(rounds: list[dict[str, Any]], version: str) -> str:
     times = [outcomes[version]["seconds"] for outcomes in rounds if version in outcomes
              and "error" not in outcomes[version]]
-    return f"{statistics.median(times) * 1e3:,.0f}" if times else "–"
+    if not times:
+        return "–"
+    milliseconds = statistics.median(times) * 1e3
+    return f"{milliseconds:,.0f}" if milliseconds >= 10 else f"{milliseconds:.1f}"
 
 
 def _mebibytes(found: dict[str, Any], field: str) -> str:

@@ -166,6 +166,14 @@ def builds(report: Report, adapter: Adapter) -> None:
             _expect(AbiError, load(b"not wasm at all"), "not a wasm module", str(path))
         with report.test("a file that is not there"):
             _expect(AbiError, lambda: RuntimeModule(path.with_name("none")), "cannot read", "none")
+    with report.test("a runtime with another memory map"):
+        base = runtime.program_base
+        runtime.program_base = base + 0x10000
+        result = build("hello", _HELLO, checked=True)
+        runtime.program_base = base
+        for program in (result, adapter.merge_result(result)):
+            _expect(wasmtime.Trap, lambda program=program: vera.codegen.execute(program),
+                    "rootstock_wrong_program_base")
     with report.test("an option that is not there"):
         adapter.options = {"EGER": 1}
         result = build("argument", _TEXT_ARGUMENT, checked=True)

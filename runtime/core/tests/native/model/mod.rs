@@ -34,6 +34,11 @@ impl WithCases for ProptestConfig {
     }
 }
 
+/// Shorter programs likewise.
+fn scaled(length: usize) -> usize {
+    if cfg!(miri) { length.div_ceil(5) } else { length }
+}
+
 /// A heap that is collected at each allocation, with what is freed filled with poison.
 fn eagerly(mut program: Program) -> Program {
     program.options.extend([(GcOption::Eager, 1), (GcOption::Poison, 1), (GcOption::Verify, 1)]);
@@ -45,17 +50,17 @@ proptest! {
     #![proptest_config(config(150))]
 
     #[test]
-    fn programs(program in program(60, 0)) {
+    fn programs(program in program(scaled(60), 0)) {
         Runner::run(&program);
     }
 
     #[test]
-    fn programs_with_a_busy_host(program in program(60, 20)) {
+    fn programs_with_a_busy_host(program in program(scaled(60), 20)) {
         Runner::run(&program);
     }
 
     #[test]
-    fn programs_collected_eagerly(program in program(40, 8).prop_map(eagerly)) {
+    fn programs_collected_eagerly(program in program(scaled(40), 8).prop_map(eagerly)) {
         Runner::run(&program);
     }
 }
@@ -64,7 +69,8 @@ proptest! {
     #![proptest_config(config(10))]
 
     #[test]
-    fn long_programs(program in program(800, 40)) {
+    #[cfg_attr(miri, ignore = "the short ones do the same")]
+    fn long_programs(program in program(scaled(800), 40)) {
         Runner::run(&program);
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Runner {
     pub(crate) model: RefCell<Model>,
     pub(crate) static_base: u32,
     pub(crate) max_pages: u32,
+    /// Pages before the first use of the heap, which are not the heap's.
+    first_pages: Cell<u32>,
     pub(crate) refusing: Cell<bool>,
     /// Pages that somebody else grew: (first, count).
     pub(crate) foreign: RefCell<Vec<(u32, u32)>>,
@@ -74,6 +76,7 @@ impl Runner {
                 model: RefCell::new(Model::new(STATIC_WORDS)),
                 static_base,
                 max_pages: program.max_pages,
+                first_pages: Cell::new(0),
                 refusing: Cell::new(false),
                 foreign: RefCell::new(Vec::new()),
                 scripts: RefCell::new(program.scripts.clone().into()),
@@ -89,6 +92,7 @@ impl Runner {
         let runner = Self::new(program);
         let static_end = runner.static_base + STATIC_BYTES;
         runner.host.init(static_end).expect("the first init");
+        runner.first_pages.set(runner.host.pages());
         runner.host.fill(runner.static_base, STATIC_BYTES, 0x5A);
         runner.host.fill(runner.static_base, 4 * STATIC_WORDS as u32, 0);
         for &(option, value) in &program.options {
@@ -299,8 +303,7 @@ impl Runner {
         }
         let pages = self.host.pages();
         let foreign: u32 = self.foreign.borrow().iter().map(|&(_, count)| count).sum();
-        let start = (self.static_base + STATIC_BYTES).div_ceil(16_384);
-        let free = (pages - foreign) * 4 - start - used;
+        let free = (pages - foreign - self.first_pages.get()) * 4 - used;
         let most = self.max_pages.min(model.option(GcOption::MaxPages));
         let needed = (count + count / 31 + 2).div_ceil(4);
         let stuck = self.refusing.get() || pages + needed > most;

@@ -2,7 +2,6 @@
 
 use runtime_core::error::{ErrorCode, Failure};
 use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
 use runtime_core::sweep::POISON;
 
 use crate::model::ops::{Op, Word};
@@ -312,10 +311,6 @@ impl Runner {
     }
 
     fn foreign_grow(&self, pages: u32) {
-        if self.host.stat(Stat::HeapBytes) == 0 {
-            // What memory there is at the first use above static data is the heap's.
-            return;
-        }
         if let Some(first) = self.host.foreign_grow(pages) {
             self.host.fill(first << 16, pages << 16, 0xF0);
             self.foreign.borrow_mut().push((first, pages));
