@@ -349,6 +349,11 @@ impl Model {
         if exactly {
             let live = (self.gc.stat(Stat::LiveObjects), self.gc.stat(Stat::LiveBytes));
             assert_eq!(live, (reachable.len() as i64, bytes), "found alive, and reachable");
+            for number in (0..self.objects.len()).filter(|number| !reachable.contains(number)) {
+                // its place is free, or part of something that is alive
+                let found = self.gc.base(self.objects[number].at.0);
+                assert!(found.is_none_or(|at| seen.contains(&at)), "object {number} was kept");
+            }
         }
     }
 }

@@ -79,6 +79,26 @@ fn eager_collects_at_every_nth_allocation_or_registration() {
     assert_eq!(collections(&mut gc, |gc| allocate(gc, 100)), 0, "off again");
 }
 
+/// What the allocator had set aside when the option changes is no object.
+#[test]
+fn switching_eager_makes_no_objects() {
+    for size in [8_u32, 16, 100, 1_000] {
+        let (mut gc, _) = Setup::new().instance();
+        let p = gc.alloc(size).unwrap();
+        let cell = gc.size(p.0).unwrap();
+        for every in [1, 0] {
+            gc.configure(GcOption::Eager, every).unwrap();
+            assert_eq!(gc.base(p.0), Some(p));
+            assert_eq!(
+                gc.base(p.0 + cell),
+                None,
+                "nobody allocated the cell behind one of {size} bytes"
+            );
+            assert_eq!(gc.stat(Stat::LiveObjects), 1);
+        }
+    }
+}
+
 /// With POISON a freed cell reads 0xDB once it is freed, without it nothing is written there.
 #[test]
 fn poison_fills_freed_cells() {

@@ -9,10 +9,6 @@ use runtime_core::verify::Invariant;
 use crate::host::{TestHost, failure};
 use crate::memory::TestMemory;
 
-fn host() -> TestHost {
-    TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)])
-}
-
 fn block_of(object: u32) -> Block {
     Addr::new(object).block()
 }
@@ -58,7 +54,7 @@ fn the_invariants_are_numbered_from_one() {
 #[test]
 fn kinds_that_do_not_exist() {
     for byte in [4, Kind::END.byte(), 0xFF] {
-        let host = host();
+        let host = TestHost::manual();
         let object = host.alloc_root(100_000);
         host.collect();
         host.clear_stack();
@@ -71,12 +67,12 @@ fn kinds_that_do_not_exist() {
 
 #[test]
 fn a_record_that_is_gone() {
-    let host = host();
+    let host = TestHost::manual();
     let object = host.alloc_root(16);
     let entry = directory_entry(&host, block_of(object));
     finds(&host, Invariant::Record, |host| host.write(entry, 0));
     // Nor may it lie in a block that is not the collector's.
-    let host = self::host();
+    let host = TestHost::manual();
     let object = host.alloc_root(16);
     let entry = directory_entry(&host, block_of(object));
     finds(&host, Invariant::Record, |host| host.write(entry, object & !0x3FFF));
@@ -84,7 +80,7 @@ fn a_record_that_is_gone() {
 
 #[test]
 fn cells_beyond_the_last() {
-    let host = host();
+    let host = TestHost::manual();
     for (size, cell) in [(8, 1920), (48, 341), (8192, 2), (1168, 14)] {
         let object = host.alloc_root(size);
         let block = block_of(object);
@@ -105,7 +101,7 @@ fn cells_beyond_the_last() {
 #[test]
 fn marks_on_what_is_not_allocated() {
     for size in [8, 16, 8192] {
-        let host = host();
+        let host = TestHost::manual();
         let object = host.alloc_root(size);
         // No run is left, so that the second cell is free.
         host.collect();
@@ -129,7 +125,7 @@ fn large_objects_in_pieces() {
         |host, head| record(host, head, |record, memory| record.set_alloc_word(memory, 0, 0)),
     ];
     for plant in plants {
-        let host = host();
+        let host = TestHost::manual();
         let object = host.alloc_root(size);
         finds(&host, Invariant::Large, |host| plant(host, block_of(object)));
     }
@@ -137,7 +133,7 @@ fn large_objects_in_pieces() {
 
 #[test]
 fn blocks_that_are_not_counted() {
-    let host = host();
+    let host = TestHost::manual();
     let object = host.alloc_root(16);
     // In a heap this small the next block is free.
     let next = block_of(object).plus(1);
@@ -167,7 +163,7 @@ fn sweep_lists_of_another_kind() {
         |_, _| 1,
     ];
     for link in links {
-        let host = host();
+        let host = TestHost::manual();
         // Two partial blocks of one kind are in a list, with one of another kind beside them.
         let objects: Vec<u32> = (0..2048).map(|_| host.alloc(16)).collect();
         let other = host.alloc_root(64);
@@ -184,12 +180,12 @@ fn sweep_lists_of_another_kind() {
 
 #[test]
 fn runs_whose_cells_are_not_set_aside() {
-    let host = host();
+    let host = TestHost::manual();
     let object = host.alloc_root(64);
     finds(&host, Invariant::Run, |host| {
         record(host, block_of(object), |record, memory| record.set_alloc(memory, 100, 101, false));
     });
-    let host = self::host();
+    let host = TestHost::manual();
     let (object, other) = (host.alloc_root(64), host.alloc_root(48));
     let like = Kind::small_like(&host, other);
     finds(&host, Invariant::Run, |host| {
@@ -215,7 +211,7 @@ fn flag(host: &TestHost, object: u32, set: bool) {
 
 #[test]
 fn wrappers_without_their_objects() {
-    let host = host();
+    let host = TestHost::manual();
     let (wrapper, object) = wrapper_and_object(&host);
     let entry = host.regions().wrap_table.get();
     assert_eq!(host.read(entry), wrapper, "where the table is to begin with");
@@ -231,7 +227,7 @@ fn wrappers_without_their_objects() {
 
 #[test]
 fn flags_without_entries() {
-    let host = host();
+    let host = TestHost::manual();
     let (wrapper, object) = wrapper_and_object(&host);
     finds(&host, Invariant::WrapCount, |host| flag(host, object, true));
     flag(&host, object, false);
@@ -247,7 +243,7 @@ fn flags_without_entries() {
 
 #[test]
 fn shadow_stacks_out_of_order() {
-    let host = host();
+    let host = TestHost::manual();
     host.alloc_root(16);
     let (good, limit) = (host.sp(), host.regions().stack_limit.get());
     for bad in [good + 1, limit + 4, host.regions().stack_base.get() - 4] {
@@ -259,7 +255,7 @@ fn shadow_stacks_out_of_order() {
 
 #[test]
 fn pins_of_nothing() {
-    let host = host();
+    let host = TestHost::manual();
     let object = host.alloc(16);
     host.pin(object).expect("an object");
     // No run is left, so that a cell may be free.
@@ -272,7 +268,7 @@ fn pins_of_nothing() {
 /// With VERIFY a collection reports what is broken, and the host can read what it is.
 #[test]
 fn a_collection_reports_what_it_finds() {
-    let host = host();
+    let host = TestHost::manual();
     let object = host.alloc_root(16);
     host.configure(GcOption::Verify, 1);
     host.collect();

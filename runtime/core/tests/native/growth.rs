@@ -130,7 +130,7 @@ fn fill_up(host: &TestHost, size: u32) -> u32 {
 
 #[test]
 fn a_heap_that_is_full_recovers() {
-    for size in [64, 5000, 20_000] {
+    for size in [if cfg!(miri) { 2000 } else { 64 }, 5000, 20_000] {
         let host = TestHost::with_pages(24);
         let count = fill_up(&host, size);
         let cells = 8 * PAGE / host.size(host.read(host.sp() - 4));
@@ -152,7 +152,7 @@ fn a_heap_that_is_full_recovers() {
 /// Nothing was allocated since the last collection, but roots were dropped: there is garbage.
 #[test]
 fn a_heap_whose_roots_were_dropped_after_a_collection_is_not_full() {
-    for size in [64, 20_000] {
+    for size in [if cfg!(miri) { 2000 } else { 64 }, 20_000] {
         let host = TestHost::with_pages(24);
         fill_up(&host, size);
         host.collect();
@@ -199,11 +199,11 @@ fn growth_by_less_than_wished() {
 
 #[test]
 fn the_heap_limit_holds() {
-    for limit in [0x4000, 100_000, 1 << 20, 3 << 20] {
+    for limit in [0x4000, 100_000, 1 << 20, if cfg!(miri) { 1 << 19 } else { 3 << 20 }] {
         let host = TestHost::with_options(&[(GcOption::HeapLimit, limit)]);
         // The records of blocks are not held to it: two blocks at most for each growth step.
         let slack = 2 * 0x4000 + limit / 31;
-        for size in [64, 3000, 40_000] {
+        for size in [if cfg!(miri) { 2000 } else { 64 }, 3000, 40_000] {
             fill_up(&host, size);
             let objects = host.stat(Stat::HeapBytes) - host.stat(Stat::TableBytes);
             assert!(objects <= u64::from(limit), "{limit}");
@@ -213,7 +213,7 @@ fn the_heap_limit_holds() {
         if limit > 100_000 {
             // Garbage is collected before the limit is reached, whatever the pacer says.
             host.configure(GcOption::MinHeap, 1 << 30);
-            for _ in 0..1000 {
+            for _ in 0..if cfg!(miri) { 50 } else { 1000 } {
                 host.alloc(20_000);
             }
         }

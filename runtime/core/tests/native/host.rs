@@ -73,10 +73,26 @@ impl TestHost {
         host
     }
 
+    /// A host that collects only when it is told to.
+    pub(crate) fn manual() -> Self {
+        Self::with_options(&[(GcOption::MinHeap, 1 << 30)])
+    }
+
     // The callback.
 
     pub(crate) fn on_decref(&self, callback: impl Fn(&Self, u32, u32) + 'static) {
         *self.callback.borrow_mut() = Some(Rc::new(callback));
+    }
+
+    /// Makes the callback do `f` with the handle; the number of its calls.
+    pub(crate) fn counting(&self, f: impl Fn(&Self, u32) + 'static) -> Rc<Cell<u32>> {
+        let calls = Rc::new(Cell::new(0));
+        let counter = Rc::clone(&calls);
+        self.on_decref(move |host, _, handle| {
+            counter.set(counter.get() + 1);
+            f(host, handle);
+        });
+        calls
     }
 
     pub(crate) fn no_callback(&self) {
@@ -166,6 +182,13 @@ impl TestHost {
         let ptr = self.alloc_root(16);
         self.try_register(ptr, 1, handle).unwrap_or_else(|why| panic!("register: {why:?}"));
         ptr
+    }
+
+    /// Wrappers that die at the next collection, with the handles from 0 on.
+    pub(crate) fn dead_wrappers(&self, count: u32) {
+        for handle in 0..count {
+            self.wrapper(handle);
+        }
     }
 
     pub(crate) fn release(&self, ptr: u32) -> Result<bool, Failure> {

@@ -1,20 +1,14 @@
 //! Objects beyond a block.
 
-use runtime_core::options::GcOption;
 use runtime_core::stats::Stat;
 
 use crate::host::TestHost;
 
 const BLOCK: u32 = 16_384;
 
-/// A host that collects only when it is told to.
-fn manual() -> TestHost {
-    TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)])
-}
-
 #[test]
 fn they_take_whole_blocks() {
-    let host = manual();
+    let host = TestHost::manual();
     for (size, blocks) in [(8193, 1), (BLOCK, 1), (BLOCK + 1, 2), (1 << 20, 64)] {
         let object = host.alloc(size);
         assert!(object.is_multiple_of(BLOCK));
@@ -29,7 +23,7 @@ fn they_take_whole_blocks() {
 
 #[test]
 fn neighbours_live_and_die_apart() {
-    let host = manual();
+    let host = TestHost::manual();
     let objects: Vec<u32> = (0..8).map(|_| host.alloc(3 * BLOCK)).collect();
     for pair in objects.windows(2) {
         assert_eq!(pair[1] - pair[0], 3 * BLOCK, "they lie side by side");
@@ -56,7 +50,7 @@ fn neighbours_live_and_die_apart() {
 
 #[test]
 fn their_blocks_are_used_again_and_zeroed() {
-    let host = manual();
+    let host = TestHost::manual();
     let first = host.alloc(5 * BLOCK);
     host.fill(first, 5 * BLOCK, 0xEE);
     host.collect();
@@ -76,7 +70,7 @@ fn their_blocks_are_used_again_and_zeroed() {
 /// A gap of exactly the size is found, also when it lies below where the last search ended.
 #[test]
 fn gaps_are_filled() {
-    let host = manual();
+    let host = TestHost::manual();
     let objects: Vec<u32> = (0..20).map(|_| host.alloc_root(4 * BLOCK)).collect();
     host.clear_stack();
     for (index, &object) in objects.iter().enumerate() {
@@ -100,7 +94,7 @@ fn gaps_are_filled() {
 /// Two gaps beside each other make one.
 #[test]
 fn free_neighbours_join() {
-    let host = manual();
+    let host = TestHost::manual();
     let objects: Vec<u32> = (0..6).map(|_| host.alloc_root(2 * BLOCK)).collect();
     host.clear_stack();
     host.push(objects[0]);

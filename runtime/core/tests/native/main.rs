@@ -14,4 +14,5 @@ mod pacing;
 mod roots;
 mod sweeping;
 mod telling;
+mod traps;
 mod wrappers;

@@ -6,11 +6,6 @@ use runtime_core::sweep::POISON;
 
 use crate::host::TestHost;
 
-/// A host that collects only when it is told to.
-fn manual() -> TestHost {
-    TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)])
-}
-
 /// Blocks of objects, without the collector's.
 fn blocks(host: &TestHost) -> u64 {
     (host.stat(Stat::HeapBytes) - host.stat(Stat::TableBytes)) >> 14
@@ -38,7 +33,7 @@ fn keep(host: &TestHost, slot: u32, objects: &[u32], keep: impl Fn(usize) -> boo
 
 #[test]
 fn the_holes_of_partial_blocks_are_used_first() {
-    let host = manual();
+    let host = TestHost::manual();
     for size in [8, 16, 48, 1000, 4096] {
         let count = 4 * 16_384 / size;
         let objects = array(&host, size, count);
@@ -72,7 +67,7 @@ fn the_holes_of_partial_blocks_are_used_first() {
 
 #[test]
 fn a_dead_block_serves_another_class() {
-    let host = manual();
+    let host = TestHost::manual();
     let sizes = [16, 640, 8192, 50_000, 8, 2720, 16];
     let mut peak = 0;
     for size in sizes {
@@ -94,7 +89,7 @@ fn a_dead_block_serves_another_class() {
 /// does; nothing else is lost.
 #[test]
 fn fragmentation_costs_what_it_must() {
-    let host = manual();
+    let host = TestHost::manual();
     let per_block = 16_384 / 64;
     let count = if cfg!(miri) { 5 } else { 100 };
     let objects = array(&host, 64, per_block * count);
@@ -138,7 +133,7 @@ fn phases_do_not_add_up() {
 #[test]
 fn poison_fills_exactly_what_is_freed() {
     for size in [8, 16, 200, 8192, 20_000] {
-        let host = manual();
+        let host = TestHost::manual();
         host.configure(GcOption::Poison, 1);
         let objects = array(&host, size, 40);
         for &object in &objects {
@@ -162,7 +157,7 @@ fn poison_fills_exactly_what_is_freed() {
 
 #[test]
 fn without_poison_dead_cells_are_not_touched() {
-    let host = manual();
+    let host = TestHost::manual();
     let object = host.alloc(64);
     host.fill(object, 64, 0x99);
     host.collect();
@@ -173,7 +168,7 @@ fn without_poison_dead_cells_are_not_touched() {
 /// Atomic cells are not zeroed: that is what they are for.
 #[test]
 fn atomic_cells_keep_what_is_there() {
-    let host = manual();
+    let host = TestHost::manual();
     let object = host.alloc_atomic(64);
     host.fill(object, 64, 0x99);
     host.collect();
@@ -184,7 +179,7 @@ fn atomic_cells_keep_what_is_there() {
 /// A collection in the middle of a run takes what is left of it back.
 #[test]
 fn the_rest_of_a_run_is_not_lost() {
-    let host = manual();
+    let host = TestHost::manual();
     let first = host.alloc_root(16);
     for _ in 0..100 {
         host.collect();
@@ -197,7 +192,7 @@ fn the_rest_of_a_run_is_not_lost() {
 
 #[test]
 fn what_was_not_handed_out_is_no_object() {
-    let host = manual();
+    let host = TestHost::manual();
     let object = host.alloc(16);
     assert_eq!((host.base(object + 15), host.size(object + 15)), (object, 16));
     for at in [object + 16, object + 32, object + 1024] {
@@ -210,7 +205,7 @@ fn what_was_not_handed_out_is_no_object() {
 /// EAGER carves one cell at a time; turning it on and off must not lose or double any.
 #[test]
 fn eager_on_and_off() {
-    let host = manual();
+    let host = TestHost::manual();
     let mut seen = std::collections::BTreeSet::new();
     for round in 0..200 {
         host.configure(GcOption::Eager, u32::from(round % 2 == 0) * 1000);

@@ -1,6 +1,5 @@
-//! Telling the host: what its callback may do, and what a trap in it leaves behind.
+//! Telling the host: what its callback may do.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use runtime_core::error::ErrorCode;
@@ -8,36 +7,12 @@ use runtime_core::options::GcOption;
 use runtime_core::stats::Stat;
 
 use crate::host::{TestHost, failure};
-use crate::memory::trap;
-
-/// A host that collects only when it is told to.
-fn manual() -> TestHost {
-    TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)])
-}
-
-/// Wrappers that die at the next collection.
-fn dead_wrappers(host: &TestHost, count: u32) {
-    for handle in 0..count {
-        host.wrapper(handle);
-    }
-}
-
-/// Makes the callback count its calls and do `f` in each.
-fn counting(host: &TestHost, f: impl Fn(&TestHost, u32) + 'static) -> Rc<Cell<u32>> {
-    let calls = Rc::new(Cell::new(0));
-    let counter = Rc::clone(&calls);
-    host.on_decref(move |host, _, handle| {
-        counter.set(counter.get() + 1);
-        f(host, handle);
-    });
-    calls
-}
 
 #[test]
 fn the_heap_is_consistent_and_the_dead_are_gone() {
-    let host = manual();
+    let host = TestHost::manual();
     let wrappers: Vec<u32> = (0..50).map(|handle| host.wrapper(handle)).collect();
-    let calls = counting(&host, move |host, handle| {
+    let calls = host.counting(move |host, handle| {
         host.check();
         assert!(!host.is_object(wrappers[handle as usize]));
         assert_eq!(host.stat(Stat::Wrappers), 0);
@@ -49,9 +24,9 @@ fn the_heap_is_consistent_and_the_dead_are_gone() {
 
 #[test]
 fn the_callback_may_allocate_and_register() {
-    let host = manual();
-    dead_wrappers(&host, 50);
-    let calls = counting(&host, |host, handle| {
+    let host = TestHost::manual();
+    host.dead_wrappers(50);
+    let calls = host.counting(|host, handle| {
         if handle < 1000 {
             let wrapper = host.wrapper_root(1000 + handle);
             host.write(wrapper, handle | 0x8000_0000);
@@ -73,9 +48,9 @@ fn the_callback_may_allocate_and_register() {
 /// Each death makes a new wrapper that dies too: it is for the next collection, not this one.
 #[test]
 fn wrappers_made_in_the_callback_wait_for_the_next_collection() {
-    let host = manual();
-    dead_wrappers(&host, 20);
-    let calls = counting(&host, |host, handle| {
+    let host = TestHost::manual();
+    host.dead_wrappers(20);
+    let calls = host.counting(|host, handle| {
         host.wrapper(handle + 100);
     });
     for round in 1..5 {
@@ -90,9 +65,9 @@ fn wrappers_made_in_the_callback_wait_for_the_next_collection() {
 
 #[test]
 fn a_nested_collection_is_refused_and_counted_and_never_run() {
-    let host = manual();
-    dead_wrappers(&host, 10);
-    let calls = counting(&host, |host, _| {
+    let host = TestHost::manual();
+    host.dead_wrappers(10);
+    let calls = host.counting(|host, _| {
         let collections = host.stat(Stat::Collections);
         let garbage = host.alloc(16);
         for _ in 0..3 {
@@ -118,8 +93,8 @@ fn a_nested_collection_is_refused_and_counted_and_never_run() {
 fn the_object_in_flight_survives_its_callbacks() {
     let host = TestHost::with_options(&[(GcOption::MinHeap, 0), (GcOption::Eager, 1)]);
     for round in 0..20 {
-        dead_wrappers(&host, 3);
-        let calls = counting(&host, |host, _| {
+        host.dead_wrappers(3);
+        let calls = host.counting(|host, _| {
             let collections = host.stat(Stat::Collections);
             for _ in 0..100 {
                 host.fill(host.alloc(1000), 1000, 0xEE);
@@ -140,10 +115,10 @@ fn the_object_in_flight_survives_its_callbacks() {
 #[test]
 fn the_registration_in_flight_survives_its_callbacks() {
     let host = TestHost::with_options(&[(GcOption::MinHeap, 0), (GcOption::WrapLimit, 8)]);
-    dead_wrappers(&host, 8);
+    host.dead_wrappers(8);
     let object = host.alloc(16);
     host.write(object, 0x8000_1234);
-    let calls = counting(&host, |host, _| {
+    let calls = host.counting(|host, _| {
         for _ in 0..100 {
             host.fill(host.alloc(1000), 1000, 0xEE);
         }
@@ -161,9 +136,9 @@ fn the_registration_in_flight_survives_its_callbacks() {
 #[test]
 fn the_callback_registers_the_object_in_flight() {
     let host = TestHost::with_options(&[(GcOption::WrapLimit, 8)]);
-    dead_wrappers(&host, 8);
+    host.dead_wrappers(8);
     let object = host.alloc_root(16);
-    let calls = counting(&host, move |host, handle| {
+    let calls = host.counting(move |host, handle| {
         let result = host.try_register(object, 1, 100 + handle);
         assert_eq!(result.is_ok(), handle == 7, "the last entry is told first");
     });
@@ -177,9 +152,9 @@ fn the_callback_registers_the_object_in_flight() {
 #[test]
 fn the_callback_fills_the_table_again() {
     let host = TestHost::with_options(&[(GcOption::WrapLimit, 8)]);
-    dead_wrappers(&host, 8);
+    host.dead_wrappers(8);
     let object = host.alloc_root(16);
-    counting(&host, |host, handle| {
+    host.counting(|host, handle| {
         host.wrapper_root(100 + handle);
     });
     let why = Err(failure(ErrorCode::WrapTableFull, 8));
@@ -190,10 +165,10 @@ fn the_callback_fills_the_table_again() {
 
 #[test]
 fn the_callback_releases_others() {
-    let host = manual();
-    dead_wrappers(&host, 10);
+    let host = TestHost::manual();
+    host.dead_wrappers(10);
     let living: Vec<u32> = (100..110).map(|handle| host.wrapper_root(handle)).collect();
-    counting(&host, move |host, handle| {
+    host.counting(move |host, handle| {
         if handle < 100 {
             assert_eq!(host.release(living[handle as usize]), Ok(true));
             assert_eq!(host.release(living[handle as usize]), Ok(false));
@@ -210,12 +185,12 @@ fn the_callback_releases_others() {
 
 #[test]
 fn shutdown_in_the_callback() {
-    let host = manual();
-    dead_wrappers(&host, 5);
+    let host = TestHost::manual();
+    host.dead_wrappers(5);
     for handle in 100..105 {
         host.wrapper_root(handle);
     }
-    counting(&host, |host, _| host.shutdown());
+    host.counting(|host, _| host.shutdown());
     host.collect();
     let mut told = host.told_handles();
     told.sort_unstable();
@@ -230,10 +205,10 @@ fn shutdown_in_the_callback() {
 /// Deeper than the runtime keeps account of.
 #[test]
 fn callbacks_in_callbacks() {
-    let host = manual();
+    let host = TestHost::manual();
     let living: Rc<Vec<u32>> = Rc::new((0..40).map(|handle| host.wrapper_root(handle)).collect());
     let chain = Rc::clone(&living);
-    counting(&host, move |host, handle| {
+    host.counting(move |host, handle| {
         if let Some(&next) = chain.get(handle as usize + 1) {
             assert_eq!(host.release(next), Ok(true));
         }
@@ -252,10 +227,10 @@ fn callbacks_in_callbacks() {
 /// A callback may leave roots behind; the runtime only takes back what it pushed itself.
 #[test]
 fn roots_that_the_callback_leaves_stay() {
-    let host = manual();
-    dead_wrappers(&host, 1);
+    let host = TestHost::manual();
+    host.dead_wrappers(1);
     let sp = host.sp();
-    counting(&host, |host, _| {
+    host.counting(|host, _| {
         host.alloc_root(16);
     });
     host.collect();
@@ -263,149 +238,10 @@ fn roots_that_the_callback_leaves_stay() {
     assert!(host.sp() > sp);
     host.collect();
     assert_eq!(host.stat(Stat::LiveObjects), 1);
-    dead_wrappers(&host, 1);
+    host.dead_wrappers(1);
     let sp = host.sp();
     host.collect();
     assert_eq!(host.sp(), sp);
-}
-
-#[test]
-fn a_trap_leaves_the_rest_for_the_next_collection() {
-    let host = manual();
-    dead_wrappers(&host, 10);
-    host.on_decref(|_, _, handle| {
-        if handle == 6 {
-            trap();
-        }
-    });
-    assert!(host.catch(|host| host.collect()).is_err());
-    assert_eq!(host.told_handles(), [9, 8, 7, 6]);
-    assert_eq!(host.stat(Stat::DeadQueued), 6);
-    host.check();
-    // Not an outer call's business: it goes on as ever.
-    host.alloc(16);
-    assert_eq!(host.told_handles(), []);
-    host.collect();
-    assert_eq!(host.told_handles(), [5, 4, 3, 2, 1, 0]);
-    assert_eq!(host.stat(Stat::NestedRefused), 0);
-    assert_eq!(host.stat(Stat::Collections), 2);
-}
-
-#[test]
-fn a_trap_leaves_the_rest_for_shutdown() {
-    let host = manual();
-    dead_wrappers(&host, 4);
-    host.wrapper_root(4);
-    host.on_decref(|_, _, _| trap());
-    for left in (0..5).rev() {
-        assert!(host.catch(|host| host.shutdown()).is_err());
-        assert_eq!(host.told().len(), 1);
-        assert_eq!(host.stat(Stat::DeadQueued), left);
-    }
-    host.shutdown();
-    assert_eq!(host.told(), []);
-    assert_eq!(host.stat(Stat::WrappersTold), 5);
-}
-
-/// After a trap the host runs the program again, which pushes roots before it calls anything:
-/// `gc_sp` is then above where it was at the trap. The next collection is no nested one.
-#[test]
-fn a_trap_is_over_when_the_program_goes_on() {
-    for pushed in [1, 2, 100] {
-        let host = manual();
-        dead_wrappers(&host, 10);
-        host.on_decref(|_, _, _| trap());
-        assert!(host.catch(|host| host.collect()).is_err());
-        host.no_callback();
-        for _ in 0..pushed {
-            host.push(0x8000_0000);
-        }
-        host.collect();
-        assert_eq!(host.stat(Stat::NestedRefused), 0, "with {pushed} roots");
-        assert_eq!(host.stat(Stat::Collections), 2);
-        assert_eq!(host.told().len(), 10);
-    }
-}
-
-#[test]
-fn many_traps_do_not_add_up() {
-    let host = manual();
-    host.on_decref(|_, _, _| trap());
-    for round in 1..40 {
-        host.wrapper(round);
-        // One more root each time, so that no trap is at the place of the one before.
-        host.push(0x8000_0000);
-        assert!(host.catch(|host| host.collect()).is_err(), "nothing was told in round {round}");
-        assert_eq!(host.told_handles(), [round]);
-        assert_eq!(host.stat(Stat::Collections), u64::from(round));
-    }
-    assert_eq!(host.stat(Stat::NestedRefused), 0);
-    host.no_callback();
-    host.collect();
-    assert_eq!(host.stat(Stat::LiveObjects), 0, "what was in flight is no root for ever");
-}
-
-/// A host that catches a trap inside its callback and goes on there.
-#[test]
-fn a_trap_caught_in_the_callback() {
-    let host = manual();
-    let living: Rc<Vec<u32>> = Rc::new((0..10).map(|handle| host.wrapper_root(handle)).collect());
-    let inner = Rc::clone(&living);
-    host.on_decref(move |host, _, handle| match handle {
-        0 => {
-            let sp = host.sp();
-            assert!(host.catch(|host| host.release(inner[1])).is_err());
-            assert_eq!(host.sp(), sp);
-            host.collect();
-            assert_eq!(host.stat(Stat::Collections), 0, "still nested");
-            assert_eq!(host.release(inner[2]), Ok(true));
-        }
-        1 => trap(),
-        _ => {}
-    });
-    assert_eq!(host.release(living[0]), Ok(true));
-    assert_eq!(host.told_handles(), [0, 1, 2]);
-    host.collect();
-    assert_eq!(host.stat(Stat::Collections), 1);
-    host.check();
-}
-
-/// No slot is free for the runtime's marker on the shadow stack.
-#[test]
-fn with_the_stack_exactly_full() {
-    let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 30), (GcOption::WrapLimit, 8)]);
-    dead_wrappers(&host, 8);
-    let object = host.alloc(16);
-    let limit = host.regions().stack_limit.get();
-    host.set_sp(limit - 4);
-    host.write(limit - 4, 0x8000_0000);
-    host.fill(host.regions().stack_base.get(), limit - host.regions().stack_base.get(), 0x81);
-    host.set_sp(limit);
-    let calls = counting(&host, |host, _| {
-        host.alloc(16);
-        host.collect();
-        host.check();
-    });
-    host.try_register(object, 1, 99).expect("the others are dead");
-    assert_eq!((calls.get(), host.sp()), (8, limit));
-    assert_eq!(host.read(limit - 4), 0x8181_8181);
-    assert_eq!(host.stat(Stat::NestedRefused), 8);
-    assert!(host.is_object(object));
-    host.collect();
-    assert_eq!(host.stat(Stat::Collections), 2);
-    // A trap: that it is over shows as soon as the program takes a root back.
-    host.on_decref(|_, _, _| trap());
-    host.wrapper(100);
-    assert!(host.catch(|host| host.collect()).is_err());
-    host.no_callback();
-    host.pop(1);
-    host.collect();
-    assert_eq!(host.stat(Stat::Collections), 4);
-    assert_eq!(host.stat(Stat::NestedRefused), 9);
-    host.clear_stack();
-    host.collect();
-    host.check();
-    assert_eq!(host.stat(Stat::LiveObjects), 0);
 }
 
 /// What the host does in its callback may fail, and it may not care; the error that the outer call
@@ -415,7 +251,7 @@ fn the_error_of_a_call_is_its_own() {
     let host = TestHost::with_pages(32);
     host.configure(GcOption::Eager, 1);
     host.wrapper(0);
-    let failed = counting(&host, |host, _| {
+    let failed = host.counting(|host, _| {
         assert_eq!(host.pin(4), Err(failure(ErrorCode::NotAnObject, 4)));
     });
     let size = 100 << 20;
@@ -428,7 +264,7 @@ fn the_error_of_a_call_is_its_own() {
     host.configure(GcOption::WrapLimit, 2);
     host.wrapper(2);
     host.configure(GcOption::WrapLimit, 1);
-    counting(&host, |host, _| {
+    host.counting(|host, _| {
         assert_eq!(host.pin(4), Err(failure(ErrorCode::NotAnObject, 4)));
     });
     let why = Err(failure(ErrorCode::WrapTableFull, 1));

@@ -10,11 +10,6 @@ use runtime_core::stats::Stat;
 
 use crate::host::{TestHost, failure};
 
-/// A host that collects only when it is told to, or when the table is full.
-fn manual() -> TestHost {
-    TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)])
-}
-
 /// Registers `count` rooted wrappers with the handles from `first` on.
 fn register(host: &TestHost, first: u32, count: u32) -> Vec<u32> {
     let table = host.alloc_root(4 * count);
@@ -29,7 +24,7 @@ fn register(host: &TestHost, first: u32, count: u32) -> Vec<u32> {
 
 #[test]
 fn the_dead_are_told_once_and_the_living_are_not() {
-    let host = manual();
+    let host = TestHost::manual();
     let wrappers: Vec<u32> = (0..100).map(|handle| host.wrapper(handle)).collect();
     for &wrapper in wrappers.iter().step_by(3) {
         host.push(wrapper);
@@ -50,7 +45,7 @@ fn the_dead_are_told_once_and_the_living_are_not() {
 
 #[test]
 fn kind_and_handle_arrive_as_they_were_given() {
-    let host = manual();
+    let host = TestHost::manual();
     let pairs = [(0, 0), (1, u32::MAX), (u32::MAX, 0), (0x8000_0000, 0xDEAD_BEEF)];
     for (kind, handle) in pairs {
         let object = host.alloc(1);
@@ -69,7 +64,7 @@ fn entries(host: &TestHost) -> Vec<u32> {
 
 #[test]
 fn compaction_keeps_the_order() {
-    let host = manual();
+    let host = TestHost::manual();
     let wrappers = register(&host, 0, 1000);
     let table = host.read(host.sp() - 4);
     let mut alive: Vec<u32> = (0..1000).collect();
@@ -91,7 +86,7 @@ fn compaction_keeps_the_order() {
 
 #[test]
 fn wrappers_of_any_size_and_kind() {
-    let host = manual();
+    let host = TestHost::manual();
     for (handle, size) in [0, 8, 100, 8192, 8193, 100_000].into_iter().enumerate() {
         for (kind, atomic) in [(0, false), (1, true)] {
             let object = host.try_alloc(size, atomic).expect("room");
@@ -109,7 +104,7 @@ fn wrappers_of_any_size_and_kind() {
 
 #[test]
 fn what_cannot_be_registered() {
-    let host = manual();
+    let host = TestHost::manual();
     let object = host.alloc_root(16);
     let never = host.base(object + 16);
     assert_eq!(never, 0);
@@ -131,7 +126,7 @@ fn what_cannot_be_registered() {
 
 #[test]
 fn a_full_table_of_dead_wrappers_does_not_grow() {
-    let host = manual();
+    let host = TestHost::manual();
     for handle in 0..20_000 {
         host.wrapper(handle);
     }
@@ -142,7 +137,7 @@ fn a_full_table_of_dead_wrappers_does_not_grow() {
 
 #[test]
 fn a_table_of_live_wrappers_grows_and_keeps_them() {
-    let host = manual();
+    let host = TestHost::manual();
     let count = if cfg!(miri) { 5000 } else { 50_000 };
     let wrappers = register(&host, 0, count);
     assert_eq!(host.stat(Stat::Wrappers), u64::from(count));
@@ -164,7 +159,7 @@ fn a_table_of_live_wrappers_grows_and_keeps_them() {
 /// A nearly full table of live wrappers must not collect at each registration.
 #[test]
 fn a_nearly_full_table_does_not_thrash() {
-    let host = manual();
+    let host = TestHost::manual();
     register(&host, 0, 4000);
     let (before, churned) = (host.stat(Stat::Collections), if cfg!(miri) { 500 } else { 50_000 });
     for handle in 0..churned {
@@ -218,7 +213,7 @@ fn small_limits() {
 /// A limit below what there is already: nothing is lost, and nothing is added.
 #[test]
 fn a_limit_that_is_lowered() {
-    let host = manual();
+    let host = TestHost::manual();
     register(&host, 0, 100);
     host.configure(GcOption::WrapLimit, 10);
     let object = host.alloc_root(16);
@@ -273,7 +268,7 @@ fn external_bytes_are_counted() {
 
 #[test]
 fn shutdown_tells_about_all_and_forgets() {
-    let host = manual();
+    let host = TestHost::manual();
     let wrappers = register(&host, 0, 10);
     host.shutdown();
     let mut told = host.told_handles();
@@ -292,7 +287,7 @@ fn shutdown_tells_about_all_and_forgets() {
 /// taken for an entry again. (Released last, its slot is not filled by another.)
 #[test]
 fn released_and_registered_again() {
-    let host = manual();
+    let host = TestHost::manual();
     let [a, b, c] = [0, 1, 2].map(|handle| host.wrapper_root(handle));
     assert_eq!(host.release(c), Ok(true));
     assert_eq!(host.release(a), Ok(true));
@@ -311,7 +306,7 @@ proptest! {
         objects in prop::sample::select(vec![3_u32, 10, 200]),
         ops in vec((any::<u32>(), 0..20_u8), 1..300),
     ) {
-        let host = manual();
+        let host = TestHost::manual();
         let objects: Vec<u32> = (0..objects).map(|_| host.alloc_root(8)).collect();
         let mut handles = BTreeMap::new();
         for (next, (choice, kind)) in ops.into_iter().enumerate() {

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,10 @@ def worker(case: Case, versions: tuple[str, ...], rounds: int) -> list[dict[str,
     for number in range(rounds):
         turn = versions[number % len(versions):] + versions[:number % len(versions)]
         outcomes = {}
-        for version in turn:
-            outcomes[version] = _best(built[version], watch)
+        for name in turn:
+            outcomes[name] = _best(built[name], watch)
             memory = adapter.last_run and adapter.last_run.memory_bytes(runtime_export("memory"))
-            outcomes[version]["memory"] = memory or 0
+            outcomes[name]["memory"] = memory or 0
         found.append(outcomes)
     return found
 
@@ -204,13 +205,13 @@ def write(page: Path, rows: list[str], rounds: int) -> None:
     if not begin or not end:
         raise SystemExit(f"{page} has no marks for the table: {_BEGIN} ... {_END}")
     table = "\n".join([_HEAD, *rows])
-    note = f"{rounds} rounds, veralang {vera.__version__}, wasmtime {wasmtime.__version__}."
+    note = f"{rounds} rounds, veralang {vera.__version__}, wasmtime {metadata.version('wasmtime')}."
     page.write_text(f"{before}{_BEGIN}\n\n{table}\n\n{note}\n\n{_END}{after}", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run compare", description="Stock Vera and Rootstock.")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", metavar="TEXT")
     parser.add_argument("--output", type=Path, default=_PAGE)
     parser.add_argument("--worker", help=argparse.SUPPRESS)

@@ -60,6 +60,7 @@ class Report:
         """Prints the last line; the exit code."""
         for name in self.failed:
             print(f"failed: {name}", file=sys.stderr)
-        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
-        print(f"{self.passed} passed, {len(self.failed)} failed{skipped}")
+        if self.skipped:
+            print(f"skipped: {', '.join(self.skipped)}")
+        print(f"{self.passed} passed, {len(self.failed)} failed")
         return 1 if self.failed or not self.passed else 0
