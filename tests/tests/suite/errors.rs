@@ -262,7 +262,11 @@ fn verify_finds_spoilt_tables() {
         }
         gc.write_u32(at, word).unwrap();
     }
-    eprintln!("FOUND {found:?}");
+    for invariant in
+        [Invariant::AllocBits, Invariant::MarkBits, Invariant::Large, Invariant::WrapCount]
+    {
+        assert!(found.contains(&(invariant as u32)), "gc_verify never said {invariant:?}");
+    }
     assert_eq!(gc.verify().unwrap(), 0, "everything is back");
 }
 

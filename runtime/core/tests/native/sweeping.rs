@@ -214,6 +214,8 @@ fn eager_on_and_off() {
             assert!(seen.insert(object), "{object:#x} twice");
         }
     }
+    let (first, last) = (seen.first().expect("some"), seen.last().expect("some"));
+    assert_eq!(last - first, 16 * (seen.len() as u32 - 1), "a cell was left out");
     host.configure(GcOption::Eager, 1);
     let collections = host.stat(Stat::Collections);
     for _ in 0..10 {
