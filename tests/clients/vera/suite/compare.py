@@ -1,7 +1,7 @@
 """Stock Vera against Vera on Rootstock: ``run compare [--rounds N] [--only TEXT] [--output FILE]``.
 
-Each program is compiled twice, by the stock compiler and by the patched one. Time is taken of the
-call of `main` only, in one process in which the versions take turns, so that what disturbs one
+Each program is compiled twice, by the stock compiler and by the patched one. Time is the processor
+time of the call of `main` only, taken in one process in which the versions take turns, so that what disturbs one
 disturbs the other too; what counts is the ratio within a turn, of the quickest runs. Memory is taken in a process of its
 own for each version: the size of linear memory after the run, and by how much the process grew
 while `main` ran, which is what the host's own objects and touched pages need.
@@ -56,11 +56,11 @@ class MainCall:
                 return original(func, store, *arguments)
             self._depth += 1
             before = _reset_peak()
-            start = time.perf_counter()
+            start = time.thread_time()
             try:
                 return original(func, store, *arguments)
             finally:
-                seconds = time.perf_counter() - start
+                seconds = time.thread_time() - start
                 self._depth -= 1
                 if seconds > self.seconds:
                     self.seconds, self.grown = seconds, _status("VmHWM") - before
