@@ -104,6 +104,30 @@ fn free_neighbours_join() {
     host.check();
 }
 
+/// The records of new blocks may lie in a block that was used before, and is full of anything.
+#[test]
+fn records_in_used_blocks() {
+    let host = TestHost::manual();
+    for _ in 0..24 {
+        host.fill(host.alloc(BLOCK), BLOCK, 0xFF);
+    }
+    host.collect();
+    // More than there is in a row: memory grows, into groups of blocks that are new to the heap.
+    let large = host.alloc_root(64 * BLOCK);
+    host.check();
+    assert_eq!(host.size(large + 63 * BLOCK), 64 * BLOCK);
+    host.pop(1);
+    host.collect();
+    let objects: Vec<u32> = (0..200).map(|_| host.alloc_root(8192)).collect();
+    for &object in &objects {
+        assert_eq!(host.base(object + 8191), object);
+        assert_ne!(host.base(object + 8192), object);
+    }
+    host.check();
+    host.collect();
+    assert_eq!(host.stat(Stat::LiveObjects), 200);
+}
+
 #[test]
 fn many_at_random() {
     let host = TestHost::new();

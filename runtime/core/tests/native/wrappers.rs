@@ -300,34 +300,43 @@ fn released_and_registered_again() {
 proptest! {
     #![proptest_config(crate::model::config(30))]
 
-    /// Releases and registrations of few objects, so that entries move all the time.
+    /// Releases, registrations and deaths of few objects, so that entries move all the time.
     #[test]
     fn releases_find_their_entries(
-        objects in prop::sample::select(vec![3_u32, 10, 200]),
+        count in prop::sample::select(vec![3_u32, 10, 200]),
         ops in vec((any::<u32>(), 0..20_u8), 1..300),
     ) {
         let host = TestHost::manual();
-        let objects: Vec<u32> = (0..objects).map(|_| host.alloc_root(8)).collect();
+        let slot = |index: u32| host.regions().stack_base.get() + 4 * index;
+        for _ in 0..count {
+            host.alloc_root(8);
+        }
         let mut handles = BTreeMap::new();
         for (next, (choice, kind)) in ops.into_iter().enumerate() {
-            let (object, handle) = (objects[choice as usize % objects.len()], next as u32);
-            match (kind, handles.get(&object).copied()) {
-                (0, _) => host.collect(),
+            let (index, handle) = (choice % count, next as u32);
+            let object = host.read(slot(index));
+            match (kind, handles.get(&index).copied()) {
+                (0..2, old) => {
+                    host.write(slot(index), host.alloc(8));
+                    host.collect();
+                    prop_assert_eq!(host.told_handles(), Vec::from_iter(old));
+                    handles.remove(&index);
+                }
                 (_, Some(old)) => {
                     prop_assert_eq!(host.release(object), Ok(true));
                     prop_assert_eq!(host.told_handles(), [old]);
-                    handles.remove(&object);
+                    handles.remove(&index);
                 }
                 (_, None) => {
                     prop_assert_eq!(host.try_register(object, 1, handle), Ok(()));
-                    handles.insert(object, handle);
+                    handles.insert(index, handle);
                 }
             }
         }
         prop_assert_eq!(host.stat(Stat::Wrappers), handles.len() as u64);
         prop_assert_eq!(host.verify(), 0);
-        for (object, handle) in handles {
-            prop_assert_eq!(host.release(object), Ok(true));
+        for (index, handle) in handles {
+            prop_assert_eq!(host.release(host.read(slot(index))), Ok(true));
             prop_assert_eq!(host.told_handles(), [handle]);
         }
     }

@@ -1,10 +1,10 @@
 """Stock Vera against Vera on Rootstock: ``run compare [--rounds N] [--only TEXT] [--output FILE]``.
 
 Each program is compiled twice, by the stock compiler and by the patched one. Time is the processor
-time of the call of `main` only, taken in one process in which the versions take turns, so that what disturbs one
-disturbs the other too; what counts is the ratio within a turn, of the quickest runs. Memory is taken in a process of its
-own for each version: the size of linear memory after the run, and by how much the process grew
-while `main` ran, which is what the host's own objects and touched pages need.
+time of the call of `main` only, taken in one process in which the versions take turns; what counts
+is the ratio within a turn, of the quickest runs. Memory is taken in a process of its own for each
+version: the size of linear memory after the run, and by how much the process grew while `main` ran,
+which is what the host's own objects and touched pages need.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _execute(result: Any, watch: MainCall) -> dict[str, Any]:
     except wasmtime.WasmtimeError as error:
         return {"error": "cannot be instantiated: " + str(error).strip().splitlines()[-1].strip()}
     except wasmtime.Trap as error:
-        return {"error": f"cannot be instantiated: {error.trap_code.name.lower()}"}
+        return {"error": f"cannot be instantiated: {error.trap_code.name.lower().replace('_', ' ')}"}
     return {"value": value, "seconds": watch.seconds, "grown": watch.grown}
 
 
