@@ -1,0 +1,270 @@
+//! The command line.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use comfy_table::{Table, presets};
+
+use crate::compare;
+use crate::report::{self, Report};
+use crate::rival::{self, Rival};
+use crate::rounds::{self, Plan};
+use crate::tools::Tools;
+use crate::workload::{self, Scale, Workload};
+
+/// Measures Rootstock beside bump pointers, allocators and other collectors, interleaved in one run.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Runs workloads, and prints a table.
+    Run(Run),
+    /// Compares two builds of runtime.wasm pair by pair, and says what moved beyond the noise.
+    Compare(Compare),
+    /// Lists workloads and rivals.
+    List,
+}
+
+/// What is run.
+#[derive(Debug, Args)]
+struct Selection {
+    /// Only these workloads: names, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "WORKLOADS")]
+    only: Vec<String>,
+    /// Rounds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Smaller workloads and fewer rounds: less than two minutes.
+    #[arg(long)]
+    quick: bool,
+    /// Write everything that was measured to a file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    #[command(flatten)]
+    selection: Selection,
+    /// Only these rivals: names, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "RIVALS")]
+    rivals: Vec<String>,
+    /// Another build of the runtime to measure beside the others, as NAME=FILE.
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    build: Vec<(String, PathBuf)>,
+    /// An option of the runtime, by number, for all builds of ours.
+    #[arg(long, value_name = "NUMBER=VALUE", value_parser = option)]
+    option: Vec<(u32, u32)>,
+    /// Seconds after which a rival runs no further rounds of a workload.
+    #[arg(long, value_name = "SECONDS", default_value_t = 12)]
+    patience: u64,
+    /// Leave out pauses and instruction counts.
+    #[arg(long)]
+    times_only: bool,
+}
+
+#[derive(Debug, Args)]
+struct Compare {
+    /// The build to compare with.
+    old: PathBuf,
+    /// The build that is compared.
+    new: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), file.into()))
+        }
+        _ => Err("expected NAME=FILE".to_owned()),
+    }
+}
+
+fn option(text: &str) -> Result<(u32, u32), String> {
+    let expected = || "expected NUMBER=VALUE, as in ABI.md".to_owned();
+    let (number, value) = text.split_once('=').ok_or_else(expected)?;
+    let parse = |text: &str| text.parse().map_err(|_| expected());
+    Ok((parse(number)?, parse(value)?))
+}
+
+/// Something the user gave that cannot be used.
+struct Refused(String);
+
+impl<E: std::fmt::Display> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the command: 0 if it did what was asked, 1 if something moved for the worse, 2 if it could not be done.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(code) = without_backtraces() {
+        return code;
+    }
+    let done = match cli.command {
+        Task::Run(run) => run_task(&run),
+        Task::Compare(compare) => compare_task(&compare),
+        Task::List => {
+            list();
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|Refused(message)| {
+        eprintln!("bench: {message}");
+        ExitCode::from(2)
+    })
+}
+
+/// With RUST_BACKTRACE set, one of wasmtime's collectors is five times slower: the command then runs again without.
+fn without_backtraces() -> Option<ExitCode> {
+    let set = |name| std::env::var_os(name).is_some_and(|value| value != "0");
+    if !set("RUST_BACKTRACE") && !set("RUST_LIB_BACKTRACE") {
+        return None;
+    }
+    let again = std::env::current_exe().and_then(|this| {
+        Command::new(this)
+            .args(std::env::args_os().skip(1))
+            .env("RUST_BACKTRACE", "0")
+            .env_remove("RUST_LIB_BACKTRACE")
+            .status()
+    });
+    Some(match again {
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            ExitCode::from(code.unwrap_or(2))
+        }
+        Err(error) => {
+            eprintln!("bench: cannot run again without RUST_BACKTRACE: {error}");
+            ExitCode::from(2)
+        }
+    })
+}
+
+impl Selection {
+    fn workloads(&self) -> Result<Vec<&'static Workload>, Refused> {
+        if self.only.is_empty() {
+            return Ok(workload::ALL.iter().collect());
+        }
+        self.only
+            .iter()
+            .map(|id| {
+                workload::find(id).ok_or_else(|| {
+                    let known: Vec<&str> = workload::ALL.iter().map(|known| known.id).collect();
+                    Refused(format!("no workload is named {id}; there are {}", known.join(", ")))
+                })
+            })
+            .collect()
+    }
+
+    fn scale(&self) -> Scale {
+        if self.quick { Scale::Quick } else { Scale::Full }
+    }
+
+    fn rounds(&self, full: usize, quick: usize) -> usize {
+        self.rounds.map_or(if self.quick { quick } else { full }, usize::from)
+    }
+
+    fn write(&self, report: &impl serde::Serialize) -> Result<(), Refused> {
+        let Some(path) = &self.json else { return Ok(()) };
+        let text = serde_json::to_string_pretty(report)?;
+        fs::write(path, text + "\n")
+            .map_err(|error| Refused(format!("{} cannot be written: {error}", path.display())))
+    }
+}
+
+fn rivals(names: &[String]) -> Result<Vec<Rival>, Refused> {
+    let all = rival::all();
+    if names.is_empty() {
+        return Ok(all);
+    }
+    names
+        .iter()
+        .map(|name| {
+            all.iter().find(|rival| rival.id == *name).cloned().ok_or_else(|| {
+                let known: Vec<&str> = all.iter().map(|rival| rival.id.as_str()).collect();
+                Refused(format!("no rival is named {name}; there are {}", known.join(", ")))
+            })
+        })
+        .collect()
+}
+
+fn run_task(run: &Run) -> Result<ExitCode, Refused> {
+    let tools = Tools::here();
+    let mut rivals = rivals(&run.rivals)?;
+    for (name, file) in &run.build {
+        tools.file(file)?;
+        rivals.push(Rival::build(name, file));
+    }
+    for rival in rivals.iter_mut().filter(|rival| rival.is_ours()) {
+        rival.options.clone_from(&run.option);
+    }
+    let plan = Plan {
+        workloads: run.selection.workloads()?,
+        rivals,
+        rounds: run.selection.rounds(7, 3),
+        scale: run.selection.scale(),
+        patience: Duration::from_secs(run.patience),
+        details: !run.times_only,
+    };
+    let rows = rounds::run(&plan, &tools, |line| eprintln!("{line}"));
+    let report = Report::new(&rows, Vec::new());
+    print!("{}", report::tables(&report, false));
+    run.selection.write(&report)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare_task(compare: &Compare) -> Result<ExitCode, Refused> {
+    let tools = Tools::here();
+    let [old, new] = [("old", &compare.old), ("new", &compare.new)].map(|(id, file)| {
+        tools.file(file)?;
+        Ok::<_, Refused>(Rival::build(id, file))
+    });
+    let (old, new) = (old?, new?);
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header([
+        "workload",
+        "old",
+        "new",
+        "new : old",
+        "95 %",
+        "old : old, 95 %",
+        "fuel",
+        "",
+    ]);
+    let mut found = Vec::new();
+    for workload in compare.selection.workloads()? {
+        eprintln!("{}", workload.id);
+        let rounds = compare.selection.rounds(15, 9);
+        let scale = compare.selection.scale();
+        let one = compare::compare(&old, &new, workload, rounds, scale, &tools)?;
+        table.add_row(compare::line(&one));
+        found.push(one);
+    }
+    println!("{table}");
+    compare.selection.write(&found)?;
+    let worse = found.iter().any(|one| one.verdict == crate::stats::Verdict::Slower);
+    Ok(if worse { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn list() {
+    println!("workloads");
+    for workload in workload::ALL {
+        println!("  {:10} {}", workload.id, workload.title);
+    }
+    println!("rivals");
+    for rival in rival::all() {
+        println!("  {:16} {}", rival.id, rival.title);
+    }
+}

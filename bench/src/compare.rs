@@ -1,0 +1,114 @@
+//! Two builds of the runtime, pair by pair.
+//!
+//! Each round runs the old build, the new one, and the old one again, in turns; the two runs of the old build say how
+//! much of a difference is none.
+
+use serde::Serialize;
+
+use crate::engine::Prepared;
+use crate::guest;
+use crate::report::number;
+use crate::rival::Rival;
+use crate::rounds::turn;
+use crate::stats::{Interval, Verdict, bootstrap, median, verdict};
+use crate::tools::Tools;
+use crate::workload::{Scale, Workload};
+
+/// What a workload says about two builds.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// The workload.
+    pub id: &'static str,
+    /// Median time of the old build, in the unit of the workload.
+    pub old: f64,
+    /// Median time of the new one.
+    pub new: f64,
+    /// The unit.
+    pub unit: &'static str,
+    /// Median of new : old.
+    pub ratio: f64,
+    /// Its interval.
+    pub interval: Interval,
+    /// The interval of the old build to itself.
+    pub noise: Interval,
+    /// Fuel of the new build by that of the old one, which is exact.
+    pub fuel: Option<f64>,
+    /// Whether it moved.
+    pub verdict: Verdict,
+}
+
+/// Compares two builds with one workload.
+pub fn compare(
+    old: &Rival,
+    new: &Rival,
+    workload: &'static Workload,
+    rounds: usize,
+    scale: Scale,
+    tools: &Tools,
+) -> Result<Comparison, String> {
+    let prepare = |rival: &Rival, counting: bool| -> Result<Prepared, String> {
+        let code = guest::code(rival, workload, tools, false).map_err(|error| error.to_string())?;
+        Prepared::new(&code, &rival.source, &rival.options, workload, counting)
+            .map_err(|error| format!("{}: {error}", rival.id))
+    };
+    let run = |prepared: &Prepared, rival: &Rival, scale: Scale| {
+        let args = workload.args(scale);
+        prepared
+            .sample(args, workload.expected(args))
+            .map_err(|error| format!("{}: {}: {error}", workload.id, rival.id))
+    };
+    let fuel = |rival: &Rival| -> Result<Option<u64>, String> {
+        Ok(run(&prepare(rival, true)?, rival, Scale::Small)?.fuel)
+    };
+    let (before, after) = (fuel(old)?, fuel(new)?);
+
+    let builds =
+        [(prepare(old, false)?, old), (prepare(new, false)?, new), (prepare(old, false)?, old)];
+    let operations = workload.operations(workload.args(scale));
+    let mut times = [const { Vec::new() }; 3];
+    for round in 0..rounds {
+        for place in 0..3 {
+            let at = (place + round) % 3;
+            let (prepared, rival) = &builds[at];
+            let sample = turn(&mut || run(prepared, rival, scale))?;
+            times[at].push(workload.unit.of(sample.time.as_secs_f64(), operations));
+        }
+    }
+    let [first, second, third] = &times;
+    // The new build lies between the two runs of the old one.
+    let olds: Vec<f64> = first.iter().zip(third).map(|(a, b)| (a * b).sqrt()).collect();
+    let ratios: Vec<f64> = second.iter().zip(&olds).map(|(new, old)| new / old).collect();
+    let noise: Vec<f64> = third.iter().zip(first).map(|(a, b)| a / b).collect();
+    let none = || "no rounds were asked for".to_owned();
+    Ok(Comparison {
+        id: workload.id,
+        old: median(&olds).ok_or_else(none)?,
+        new: median(second).ok_or_else(none)?,
+        unit: workload.unit.symbol(),
+        ratio: median(&ratios).ok_or_else(none)?,
+        interval: bootstrap(&ratios).ok_or_else(none)?,
+        noise: bootstrap(&noise).ok_or_else(none)?,
+        fuel: before.zip(after).map(|(before, after)| after as f64 / before as f64),
+        verdict: verdict(&ratios, &noise),
+    })
+}
+
+/// One line of the table.
+pub fn line(found: &Comparison) -> Vec<String> {
+    let interval = |of: Interval| format!("{:.3}–{:.3}", of.low, of.high);
+    vec![
+        found.id.to_owned(),
+        format!("{} {}", number(found.old), found.unit),
+        format!("{} {}", number(found.new), found.unit),
+        format!("{:.3}", found.ratio),
+        interval(found.interval),
+        interval(found.noise),
+        found.fuel.map_or_else(|| "–".to_owned(), |fuel| format!("{fuel:.3}")),
+        match found.verdict {
+            Verdict::Faster => "faster",
+            Verdict::Slower => "SLOWER",
+            Verdict::Same => "",
+        }
+        .to_owned(),
+    ]
+}

@@ -1,0 +1,77 @@
+//! The modules of a workload for a rival.
+
+use thiserror::Error;
+
+use crate::rival::{Form, Host, Rival, Source};
+use crate::template::{self, Discipline, TemplateError, Variant};
+use crate::tools::{ToolError, Tools};
+use crate::workload::Workload;
+
+/// What is to be instantiated.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// Module `runtime`, unless it is part of the guest.
+    pub allocator: Option<Vec<u8>>,
+    /// The guest.
+    pub guest: Vec<u8>,
+}
+
+/// Why there is nothing to instantiate.
+#[derive(Debug, Error)]
+pub enum CodeError {
+    /// A fault of a guest's template.
+    #[error("the guest {0}: {1}")]
+    Template(&'static str, TemplateError),
+    /// A fault of a guest's text.
+    #[error("{0}: {1}")]
+    Text(String, wat::Error),
+    /// Something it is made with is not there, or does not do its work.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+}
+
+/// The code of `workload` for `rival`; `timed` has each allocation timed by the host.
+pub fn code(
+    rival: &Rival,
+    workload: &Workload,
+    tools: &Tools,
+    timed: bool,
+) -> Result<Code, CodeError> {
+    if let Source::Whole(name) = rival.source {
+        return Ok(Code { allocator: None, guest: tools.built(name)? });
+    }
+    let guest = guest(workload, rival.discipline, timed)?;
+    let allocator = match &rival.source {
+        Source::Engine(_) | Source::Whole(_) => return Ok(Code { allocator: None, guest }),
+        Source::Embedded => loader::RUNTIME_WASM.to_vec(),
+        Source::Text(text) => {
+            wat::parse_str(text).map_err(|error| CodeError::Text(rival.id.clone(), error))?
+        }
+        Source::Built(name) => tools.built(name)?,
+        Source::File(path) => tools.file(path)?,
+    };
+    match rival.form {
+        Form::Across => Ok(Code { allocator: Some(allocator), guest }),
+        Form::Merged => Ok(Code { allocator: None, guest: tools.merge(&allocator, &guest)? }),
+        Form::Inlined => {
+            let merged = tools.merge(&allocator, &guest)?;
+            Ok(Code { allocator: None, guest: tools.optimise(&merged)? })
+        }
+    }
+}
+
+fn guest(workload: &Workload, discipline: Discipline, timed: bool) -> Result<Vec<u8>, CodeError> {
+    let template =
+        if discipline == Discipline::Engine { workload.gc_guest } else { workload.guest };
+    let variant = Variant { discipline, timed, constants: workload.constants };
+    let text = template::expand(template, &variant)
+        .map_err(|error| CodeError::Template(workload.id, error))?;
+    wat::parse_str(&text).map_err(|error| CodeError::Text(workload.id.to_owned(), error))
+}
+
+/// Whether a rival is asked to run a workload at all.
+pub fn takes_part(rival: &Rival, workload: &Workload) -> bool {
+    // What V8 would have to be told about it is never told of.
+    let told = workload.needs == crate::workload::Needs::Telling && rival.host == Host::Node;
+    rival.can(workload.needs) && !(told && rival.discipline == Discipline::Engine)
+}

@@ -1,0 +1,206 @@
+//! Who is measured.
+//!
+//! A [`Rival`] is an allocator or a collector in one form; what it takes to build it is in [`tools`](crate::tools) and in
+//! the script `rivals/build`. One that is not there is left out, and the report says why.
+
+use std::path::{Path, PathBuf};
+
+use loader::wasmtime::Collector;
+
+use crate::template::Discipline;
+use crate::workload::Needs;
+
+/// How a guest and its allocator come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Two instances: each allocation is a call from one module to the other.
+    Across,
+    /// One module.
+    Merged,
+    /// One module, through `wasm-opt -O3`: the fast path is inlined.
+    Inlined,
+}
+
+/// Where the allocator comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The runtime that this command was built with.
+    Embedded,
+    /// Text of a module.
+    Text(&'static str),
+    /// A module that `rivals/build` leaves in its folder, under this name.
+    Built(&'static str),
+    /// A module anywhere.
+    File(PathBuf),
+    /// A collector of the engine.
+    Engine(EngineCollector),
+    /// Guests in another language, compiled with their collector: a module of `rivals/build`.
+    Whole(&'static str),
+}
+
+/// The collectors of the engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineCollector {
+    /// Of wasmtime: semi-space.
+    Copying,
+    /// Of wasmtime: deferred reference counts.
+    Drc,
+    /// Of wasmtime: never collects.
+    Null,
+    /// The engine's only one: in node.
+    Only,
+}
+
+impl EngineCollector {
+    /// What wasmtime calls it.
+    pub fn wasmtime(self) -> Collector {
+        match self {
+            Self::Copying => Collector::Copying,
+            Self::Drc => Collector::DeferredReferenceCounting,
+            Self::Null => Collector::Null,
+            Self::Only => Collector::Auto,
+        }
+    }
+}
+
+/// Where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// In this process.
+    Wasmtime,
+    /// In a node of its own.
+    Node,
+}
+
+/// A column of the table.
+#[derive(Clone, Debug)]
+pub struct Rival {
+    /// How the command line names it.
+    pub id: String,
+    /// How tables name it.
+    pub title: String,
+    /// Its code.
+    pub source: Source,
+    /// How guests are joined to it.
+    pub form: Form,
+    /// What guests do for it.
+    pub discipline: Discipline,
+    /// Whether what it hands out is zero.
+    pub zeroes: bool,
+    /// Whether it has collections that can be asked for.
+    pub collects: bool,
+    /// Whether memory stays what it is while it is used.
+    pub keeps: bool,
+    /// Where it runs.
+    pub host: Host,
+    /// Options of the runtime, by number.
+    pub options: Vec<(u32, u32)>,
+}
+
+impl Rival {
+    fn new(id: &str, title: &str, source: Source, form: Form, discipline: Discipline) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            source,
+            form,
+            discipline,
+            zeroes: true,
+            collects: matches!(discipline, Discipline::Rooted | Discipline::Engine),
+            keeps: true,
+            host: Host::Wasmtime,
+            options: Vec::new(),
+        }
+    }
+
+    /// A build of our runtime, as two modules.
+    pub fn build(id: &str, file: &Path) -> Self {
+        Self::new(id, id, Source::File(file.to_owned()), Form::Across, Discipline::Rooted)
+    }
+
+    /// The same with options of the runtime.
+    #[must_use]
+    pub fn with_options(mut self, options: &[(u32, u32)]) -> Self {
+        self.options = options.to_vec();
+        self
+    }
+
+    /// Whether it runs in this process.
+    pub fn runs_here(&self) -> bool {
+        self.host == Host::Wasmtime
+    }
+
+    /// Whether it runs the guests of this crate, in this process, so that they can be changed to look closer.
+    pub fn runs_templates(&self) -> bool {
+        self.runs_here() && !matches!(self.source, Source::Whole(_))
+    }
+
+    /// Whether it is ours.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.source, Source::Embedded | Source::File(_))
+    }
+
+    /// Whether it is a limit rather than a rival: it does not manage memory.
+    pub fn is_limit(&self) -> bool {
+        self.discipline == Discipline::None || self.source == Source::Engine(EngineCollector::Null)
+    }
+
+    /// Whether it can do what a workload asks for.
+    pub fn can(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Allocation => true,
+            Needs::Memory => self.keeps && self.zeroes,
+            Needs::Telling => self.keeps && !matches!(self.source, Source::Whole(_)),
+            Needs::Collector => {
+                self.collects && self.source != Source::Engine(EngineCollector::Null)
+            }
+        }
+    }
+}
+
+/// Ours, in three forms.
+fn ours() -> [Rival; 3] {
+    [
+        ("ours-x", "Rootstock, two modules", Form::Across),
+        ("ours-m", "Rootstock, merged", Form::Merged),
+        ("ours-i", "Rootstock, merged and optimised", Form::Inlined),
+    ]
+    .map(|(id, title, form)| Rival::new(id, title, Source::Embedded, form, Discipline::Rooted))
+}
+
+/// What no allocator can be expected to beat.
+fn limits() -> [Rival; 5] {
+    let bump = || Source::Text(include_str!("../rivals/bump.wat"));
+    let wrap = || Source::Text(include_str!("../rivals/bumpwrap.wat"));
+    let none = Discipline::None;
+    let mut wrapping = [
+        Rival::new("bumpwrap", "bumpwrap", wrap(), Form::Across, none),
+        Rival::new("bumpwrap-i", "bumpwrap, inlined", wrap(), Form::Inlined, none),
+        Rival::new(
+            "bumpwrap0",
+            "bumpwrap, zeroed",
+            Source::Text(include_str!("../rivals/bumpwrap0.wat")),
+            Form::Across,
+            none,
+        ),
+    ];
+    for rival in &mut wrapping {
+        rival.keeps = false;
+        rival.zeroes = rival.id == "bumpwrap0";
+    }
+    let [first, second, third] = wrapping;
+    [
+        Rival::new("bump", "bump", bump(), Form::Across, none),
+        Rival::new("bump-i", "bump, inlined", bump(), Form::Inlined, none),
+        first,
+        second,
+        third,
+    ]
+}
+
+/// Everyone, in the order of the tables.
+pub fn all() -> Vec<Rival> {
+    let mut rivals: Vec<Rival> = ours().into();
+    rivals.extend(limits());
+    rivals
+}

@@ -1,0 +1,275 @@
+//! Samples in turns.
+//!
+//! For each workload the rivals run one after the other, and then again, in as many rounds as were asked for: whatever else
+//! the machine does in the meantime falls on all of them alike. Ratios are taken within a round.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::{Prepared, Sample, SampleError, check_zeroes};
+use crate::guest::{self, CodeError, takes_part};
+use crate::pause::Pauses;
+use crate::rival::Rival;
+use crate::tools::Tools;
+use crate::workload::{Scale, Workload};
+
+/// How samples are taken.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The workloads, in order.
+    pub workloads: Vec<&'static Workload>,
+    /// The rivals, in order.
+    pub rivals: Vec<Rival>,
+    /// How often each runs each.
+    pub rounds: usize,
+    /// How large the runs are.
+    pub scale: Scale,
+    /// A rival that has taken this long for one workload runs no further rounds of it.
+    pub patience: Duration,
+    /// Whether pauses and instructions are taken too, which needs further runs.
+    pub details: bool,
+}
+
+/// What one rival did with one workload.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Which rival.
+    pub rival: Rival,
+    /// Its samples, one for each round, in the unit of the workload.
+    pub times: Vec<f64>,
+    /// The most that the process grew, in bytes.
+    pub peak: u64,
+    /// Size of linear memory in the end.
+    pub linear: Option<u64>,
+    /// Pauses, if they were taken.
+    pub pauses: Option<Pauses>,
+    /// Fuel for each operation, if it was counted.
+    pub fuel: Option<f64>,
+    /// Why there are no figures.
+    pub missing: Option<String>,
+    spent: Duration,
+}
+
+impl Cell {
+    fn new(rival: Rival) -> Self {
+        Self {
+            rival,
+            times: Vec::new(),
+            peak: 0,
+            linear: None,
+            pauses: None,
+            fuel: None,
+            missing: None,
+            spent: Duration::ZERO,
+        }
+    }
+
+    fn add(&mut self, workload: &Workload, scale: Scale, sample: &Sample) {
+        let operations = workload.operations(workload.args(scale));
+        self.times.push(workload.unit.of(sample.time.as_secs_f64(), operations));
+        self.peak = self.peak.max(sample.peak);
+        self.linear = self.linear.max(sample.linear);
+    }
+}
+
+/// What everyone did with one workload.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Which.
+    pub workload: &'static Workload,
+    /// One for each rival that takes part.
+    pub cells: Vec<Cell>,
+}
+
+impl Row {
+    /// The cell of a rival that has figures.
+    pub fn cell(&self, id: &str) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.rival.id == id && !cell.times.is_empty())
+    }
+}
+
+/// Something that takes samples of one workload for one rival.
+pub(crate) trait Sampler {
+    fn sample(&mut self) -> Result<Sample, String>;
+}
+
+struct InProcess {
+    prepared: Prepared,
+    workload: &'static Workload,
+    scale: Scale,
+}
+
+/// A turn goes on for about so long, or this many samples, and the quickest counts: what is short is easily disturbed.
+const TURN: Duration = Duration::from_millis(80);
+const TURN_SAMPLES: usize = 10;
+
+/// The quickest sample of a turn.
+pub(crate) fn turn(sample: &mut dyn FnMut() -> Result<Sample, String>) -> Result<Sample, String> {
+    let start = Instant::now();
+    let mut best = sample()?;
+    for _ in 1..TURN_SAMPLES {
+        if start.elapsed() >= TURN {
+            break;
+        }
+        let next = sample()?;
+        let peak = best.peak.max(next.peak);
+        if next.time < best.time {
+            best = next;
+        }
+        best.peak = peak;
+    }
+    Ok(best)
+}
+
+impl Sampler for InProcess {
+    fn sample(&mut self) -> Result<Sample, String> {
+        let args = self.workload.args(self.scale);
+        let expected = self.workload.expected(args);
+        self.prepared.sample(args, expected).map_err(|error| error.to_string())
+    }
+}
+
+fn in_process(
+    rival: &Rival,
+    workload: &'static Workload,
+    tools: &Tools,
+    scale: Scale,
+    variant: Variant,
+) -> Result<InProcess, String> {
+    let timed = variant == Variant::Timed;
+    let code =
+        guest::code(rival, workload, tools, timed).map_err(|error: CodeError| error.to_string())?;
+    let counting = variant == Variant::Counting;
+    let prepared = Prepared::new(&code, &rival.source, &rival.options, workload, counting)
+        .map_err(|error: SampleError| error.to_string())?;
+    Ok(InProcess { prepared, workload, scale })
+}
+
+/// What a sampler is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    Plain,
+    Timed,
+    Counting,
+}
+
+/// Runs the plan; `say` is told what runs.
+pub fn run(plan: &Plan, tools: &Tools, mut say: impl FnMut(&str)) -> Vec<Row> {
+    let mut unfit = Vec::new();
+    for rival in &plan.rivals {
+        if let Err(reason) = zeroes(rival, tools) {
+            say(&format!("{}: left out: {reason}", rival.id));
+            unfit.push((rival.id.clone(), reason));
+        }
+    }
+    let rows = plan.workloads.iter().map(|workload| row(plan, workload, tools, &unfit, &mut say));
+    rows.collect()
+}
+
+/// Whether a rival can be built, and new memory is zero if it says so.
+fn zeroes(rival: &Rival, tools: &Tools) -> Result<(), String> {
+    if !rival.zeroes || !rival.runs_templates() {
+        return Ok(());
+    }
+    let workload = &crate::workload::ZERO;
+    let sampler = in_process(rival, workload, tools, Scale::Full, Variant::Plain)?;
+    check_zeroes(&sampler.prepared)
+        .map_err(|error| format!("new memory is not zero, or not had: {error}"))
+}
+
+fn row(
+    plan: &Plan,
+    workload: &'static Workload,
+    tools: &Tools,
+    unfit: &[(String, String)],
+    say: &mut impl FnMut(&str),
+) -> Row {
+    let mut cells = Vec::new();
+    let mut samplers: Vec<Option<Box<dyn Sampler>>> = Vec::new();
+    for rival in plan.rivals.iter().filter(|rival| takes_part(rival, workload)) {
+        let mut cell = Cell::new(rival.clone());
+        cell.missing =
+            unfit.iter().find(|(id, _)| *id == rival.id).map(|(_, reason)| reason.clone());
+        let made = match cell.missing {
+            Some(_) => None,
+            None => match sampler(rival, workload, tools, plan.scale) {
+                Ok(made) => Some(made),
+                Err(reason) => {
+                    cell.missing = Some(reason);
+                    None
+                }
+            },
+        };
+        cells.push(cell);
+        samplers.push(made);
+    }
+    for round in 0..plan.rounds {
+        say(&format!("{}: round {} of {}", workload.id, round + 1, plan.rounds));
+        for at in 0..cells.len() {
+            // Each starts a round in its turn.
+            let at = (at + round) % cells.len();
+            take(plan, workload, &mut cells[at], &mut samplers[at]);
+        }
+    }
+    if plan.details {
+        say(&format!("{}: pauses and instructions", workload.id));
+        for cell in cells.iter_mut().filter(|cell| !cell.times.is_empty()) {
+            details(cell, workload, tools, plan.scale);
+        }
+    }
+    Row { workload, cells }
+}
+
+fn sampler(
+    rival: &Rival,
+    workload: &'static Workload,
+    tools: &Tools,
+    scale: Scale,
+) -> Result<Box<dyn Sampler>, String> {
+    Ok(Box::new(in_process(rival, workload, tools, scale, Variant::Plain)?))
+}
+
+/// One sample, unless this rival has taken too long already.
+fn take(
+    plan: &Plan,
+    workload: &'static Workload,
+    cell: &mut Cell,
+    sampler: &mut Option<Box<dyn Sampler>>,
+) {
+    let Some(running) = sampler else { return };
+    if cell.spent >= plan.patience {
+        return;
+    }
+    let start = Instant::now();
+    match turn(&mut || running.sample()) {
+        Ok(sample) => {
+            cell.spent += start.elapsed();
+            cell.add(workload, plan.scale, &sample);
+        }
+        Err(reason) => {
+            cell.missing = Some(reason);
+            cell.times.clear();
+            *sampler = None;
+        }
+    }
+}
+
+/// One run with a clock around each allocation, and one in an engine that counts.
+fn details(cell: &mut Cell, workload: &'static Workload, tools: &Tools, scale: Scale) {
+    if cell.spent > Duration::from_secs(20) * u32::try_from(cell.times.len()).unwrap_or(1) {
+        return;
+    }
+    let rival = &cell.rival;
+    let once = |scale, variant| {
+        in_process(rival, workload, tools, scale, variant)
+            .and_then(|mut sampler| sampler.sample())
+            .ok()
+    };
+    if rival.runs_templates() {
+        cell.pauses = once(scale, Variant::Timed).map(|sample| sample.pauses);
+    }
+    if rival.runs_here() {
+        let operations = workload.operations(workload.args(Scale::Small));
+        let fuel = once(Scale::Small, Variant::Counting).and_then(|sample| sample.fuel);
+        cell.fuel = fuel.map(|fuel| fuel as f64 / operations);
+    }
+}

@@ -1,0 +1,257 @@
+//! Guests are written once, and specialised for each rival.
+//!
+//! A guest is a `.wat` with forms that begin with `@`. What a compiler would emit for one allocator and not for another is
+//! in such a form, and nothing else differs:
+//!
+//! | form | becomes |
+//! | --- | --- |
+//! | `(@imports)` | memory, `$alloc`, and what the discipline needs beside them |
+//! | `(@functions)` | where allocations are timed, the function that does so |
+//! | `(@rooted ...)` | `...` where a collector finds roots on a shadow stack |
+//! | `(@unrooted ...)` | `...` where it does not |
+//! | `(@manual ...)` | `...` where objects are freed by hand |
+//! | `(@new ...)` | `...`, which makes an object of the engine, timed if allocations are |
+//! | `(@push $x)`, `(@set N $x)`, `(@pop N)` | the inline code for the shadow stack; slot 0 is the topmost |
+//! | `(@random $x)` | the next of a sequence of random numbers, in `$x` |
+//! | `(@size $x)` | 8 to 512, from a random number |
+//! | `{NAME}` | a constant of the workload |
+
+use thiserror::Error;
+
+/// How a program keeps what it needs and lets go of the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discipline {
+    /// Nothing is done: the allocator never frees.
+    None,
+    /// Objects are the engine's, which knows what it needs; there is no linear memory.
+    Engine,
+    /// Roots on a shadow stack below `gc_sp`.
+    Rooted,
+    /// Each object is freed when it is no longer needed.
+    Manual,
+}
+
+/// What a guest is specialised for.
+#[derive(Clone, Debug)]
+pub struct Variant<'a> {
+    /// What the program does beside calling `alloc`.
+    pub discipline: Discipline,
+    /// Whether the host is called before and after each allocation, to time it.
+    pub timed: bool,
+    /// Constants of the workload.
+    pub constants: &'a [(&'a str, u32)],
+}
+
+/// Why a template makes no module.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum TemplateError {
+    /// A form that is not in the table.
+    #[error("(@{0} ...) is not a form of the guests' language")]
+    UnknownForm(String),
+    /// A parenthesis too few.
+    #[error("(@{0} ...) is not closed")]
+    Open(String),
+    /// A constant that the workload does not have.
+    #[error("the constant {0} is not defined")]
+    Constant(String),
+    /// A form with the wrong number of arguments.
+    #[error("(@{0} ...) does not have the arguments it needs")]
+    Arguments(String),
+}
+
+/// The text of the module that `source` is for `variant`.
+pub fn expand(source: &str, variant: &Variant<'_>) -> Result<String, TemplateError> {
+    let text = constants(&without_comments(source), variant)?;
+    forms(&text, variant)
+}
+
+/// Comments may hold parentheses that are not closed. No string of a guest holds a semicolon.
+fn without_comments(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    for line in source.lines() {
+        text.push_str(line.split_once(";;").map_or(line, |(code, _)| code));
+        text.push('\n');
+    }
+    text
+}
+
+fn constants(source: &str, variant: &Variant<'_>) -> Result<String, TemplateError> {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) =
+            after.split_once('}').ok_or_else(|| TemplateError::Open("{".to_owned()))?;
+        let (_, value) = variant
+            .constants
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| TemplateError::Constant(name.to_owned()))?;
+        text.push_str(before);
+        text.push_str(&value.to_string());
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+fn forms(source: &str, variant: &Variant<'_>) -> Result<String, TemplateError> {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some((before, after)) = rest.split_once("(@") {
+        text.push_str(before);
+        let end = after
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .ok_or_else(|| TemplateError::Open(after.to_owned()))?;
+        let (name, after) = after.split_at(end);
+        let close = closing(after).ok_or_else(|| TemplateError::Open(name.to_owned()))?;
+        let body = &after[..close];
+        text.push_str(&form(name, body, variant)?);
+        rest = &after[close + 1..];
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+/// Where the parenthesis is that closes the form that `text` is inside of.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth == 0 => return Some(at),
+            b')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn form(name: &str, body: &str, variant: &Variant<'_>) -> Result<String, TemplateError> {
+    let arguments: Vec<&str> = body.split_whitespace().collect();
+    let kept = |keep: bool| if keep { forms(body, variant) } else { Ok(String::new()) };
+    let text = match (name, arguments.as_slice()) {
+        ("rooted", _) => return kept(variant.discipline == Discipline::Rooted),
+        ("unrooted", _) => return kept(variant.discipline != Discipline::Rooted),
+        ("manual", _) => return kept(variant.discipline == Discipline::Manual),
+        ("new", _) if variant.timed => {
+            return Ok(format!("(call $enter){} (call $leave)", forms(body, variant)?));
+        }
+        ("new", _) => return forms(body, variant),
+        ("imports", []) => imports(variant),
+        ("functions", []) => functions(variant),
+        ("push", [value]) => format!(
+            "(i32.store (global.get $gc_sp) (local.get {value}))\n\
+             (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4)))"
+        ),
+        ("pop", [slots]) => {
+            let bytes = bytes(name, slots)?;
+            format!("(global.set $gc_sp (i32.sub (global.get $gc_sp) (i32.const {bytes})))")
+        }
+        ("set", [slot, value]) => {
+            let below = bytes(name, slot)? + 4;
+            format!(
+                "(i32.store (i32.sub (global.get $gc_sp) (i32.const {below})) (local.get {value}))"
+            )
+        }
+        ("random", [x]) => [("shl", 13), ("shr_u", 17), ("shl", 5)]
+            .map(|(shift, by)| {
+                format!(
+                    "(local.set {x} (i32.xor (local.get {x}) \
+                     (i32.{shift} (local.get {x}) (i32.const {by}))))"
+                )
+            })
+            .join("\n"),
+        ("size", [x]) => format!(
+            "(i32.add (i32.const 8) (i32.shr_u (i32.mul (i32.shr_u (local.get {x}) \
+             (i32.const 16)) (i32.const 505)) (i32.const 16)))"
+        ),
+        ("imports" | "functions" | "push" | "pop" | "set" | "random" | "size", _) => {
+            return Err(TemplateError::Arguments(name.to_owned()));
+        }
+        _ => return Err(TemplateError::UnknownForm(name.to_owned())),
+    };
+    Ok(text)
+}
+
+/// The bytes of a number of slots.
+fn bytes(name: &str, slots: &str) -> Result<u32, TemplateError> {
+    let slots: u32 = slots.parse().map_err(|_| TemplateError::Arguments(name.to_owned()))?;
+    Ok(slots * 4)
+}
+
+const ALLOC: &str = "(param i32) (result i32)";
+
+fn imports(variant: &Variant<'_>) -> String {
+    let alloc = if variant.timed { "$alloc_untimed" } else { "$alloc" };
+    let mut lines = Vec::new();
+    if variant.discipline != Discipline::Engine {
+        lines.push(r#"(import "runtime" "memory" (memory 1))"#.to_owned());
+        lines.push(format!(r#"(import "runtime" "alloc" (func {alloc} {ALLOC}))"#));
+    }
+    match variant.discipline {
+        Discipline::None | Discipline::Engine => {}
+        Discipline::Rooted => {
+            lines.push(r#"(import "runtime" "gc_sp" (global $gc_sp (mut i32)))"#.to_owned());
+        }
+        Discipline::Manual => {
+            lines.push(r#"(import "runtime" "free" (func $free (param i32 i32)))"#.to_owned());
+        }
+    }
+    if variant.timed {
+        lines.push(r#"(import "host" "enter" (func $enter))"#.to_owned());
+        lines.push(r#"(import "host" "leave" (func $leave))"#.to_owned());
+    }
+    lines.join("\n")
+}
+
+fn functions(variant: &Variant<'_>) -> String {
+    if variant.timed && variant.discipline != Discipline::Engine {
+        format!(
+            "(func $alloc {ALLOC} (call $enter) (call $alloc_untimed (local.get 0)) (call $leave))"
+        )
+    } else {
+        String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(discipline: Discipline) -> Variant<'static> {
+        Variant { discipline, timed: false, constants: &[("SIZE", 16)] }
+    }
+
+    #[test]
+    fn only_what_the_discipline_asks_for_is_kept() {
+        let source = "(a (@rooted (@push $p)) (@manual (call $free {SIZE})))";
+        let rooted = expand(source, &with(Discipline::Rooted)).unwrap();
+        assert!(rooted.contains("$gc_sp") && !rooted.contains("$free"), "{rooted}");
+        let manual = expand(source, &with(Discipline::Manual)).unwrap();
+        assert_eq!(manual.trim(), "(a   (call $free 16))");
+        assert_eq!(expand(source, &with(Discipline::None)).unwrap().trim(), "(a  )");
+    }
+
+    #[test]
+    fn comments_may_hold_anything() {
+        let text = expand("a ;; (@push {NOTHING}\nb", &with(Discipline::None)).unwrap();
+        assert_eq!(text, "a \nb\n");
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused() {
+        let refused = |source| expand(source, &with(Discipline::Rooted)).unwrap_err();
+        assert_eq!(refused("(@pull $p)"), TemplateError::UnknownForm("pull".to_owned()));
+        assert_eq!(refused("(@push $p"), TemplateError::Open("push".to_owned()));
+        assert_eq!(refused("(@push)"), TemplateError::Arguments("push".to_owned()));
+        assert_eq!(refused("(@set x $p)"), TemplateError::Arguments("set".to_owned()));
+        assert_eq!(refused("{COUNT}"), TemplateError::Constant("COUNT".to_owned()));
+    }
+
+    #[test]
+    fn a_timed_guest_calls_the_host_before_and_after() {
+        let variant = Variant { timed: true, ..with(Discipline::Engine) };
+        let text = expand("(@new (struct.new $t))", &variant).unwrap();
+        assert_eq!(text.trim(), "(call $enter) (struct.new $t) (call $leave)");
+    }
+}

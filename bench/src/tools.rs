@@ -1,0 +1,222 @@
+//! What modules are built with: binaryen, and what `rivals/build` has made.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use thiserror::Error;
+use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
+use wasmparser::{ExternalKind, Parser, Payload};
+
+/// What a guest calls its own functions. Everything else that a merged module exports is dropped, so that
+/// what nobody calls goes, and what one place calls can be inlined there.
+const GUEST_EXPORTS: &[&str] = &["run", "setup", "check", "memory", "gc_configure", "gc_stat"];
+
+/// Why a module was not made.
+#[derive(Debug, Error)]
+pub enum ToolError {
+    /// A file that is not there.
+    #[error("{} cannot be read: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A file that cannot be made.
+    #[error("{} cannot be written: {error}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// `rivals/build` has not made it.
+    #[error("{0}.wasm was not built: {1}")]
+    NotBuilt(String, String),
+    /// A tool that is not installed.
+    #[error("{0} is not installed; bench/rivals/build installs it")]
+    Missing(&'static str),
+    /// A tool that failed.
+    #[error("{tool} failed: {message}")]
+    Failed {
+        /// Which.
+        tool: &'static str,
+        /// What it said first.
+        message: String,
+    },
+    /// A module that cannot be read.
+    #[error("a merged module cannot be read: {0}")]
+    Module(#[from] wasmparser::BinaryReaderError),
+}
+
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    binaryen: PathBuf,
+    rivals: PathBuf,
+}
+
+impl Tools {
+    /// Those of the repository at `root`.
+    pub fn of(root: &Path) -> Self {
+        Self {
+            binaryen: root.join("target/tools/node_modules/.bin"),
+            rivals: root.join("target/rivals"),
+        }
+    }
+
+    /// The repository that this command was built in.
+    pub fn here() -> Self {
+        Self::of(&root())
+    }
+
+    /// A module that `rivals/build` has made.
+    pub fn built(&self, name: &str) -> Result<Vec<u8>, ToolError> {
+        let path = self.rivals.join(format!("{name}.wasm"));
+        fs::read(&path).map_err(|_| {
+            let why = self.rivals.join(format!("{name}.failed"));
+            let why = fs::read_to_string(why);
+            let why = why.unwrap_or_else(|_| "run bench/rivals/build".to_owned());
+            ToolError::NotBuilt(name.to_owned(), why.trim().to_owned())
+        })
+    }
+
+    /// The folder that `rivals/build` fills.
+    pub fn rivals(&self) -> &Path {
+        &self.rivals
+    }
+
+    /// A file.
+    pub fn file(&self, path: &Path) -> Result<Vec<u8>, ToolError> {
+        read(path)
+    }
+
+    /// One module of an allocator and a guest.
+    pub fn merge(&self, allocator: &[u8], guest: &[u8]) -> Result<Vec<u8>, ToolError> {
+        let arguments = [
+            "guest.wasm",
+            "guest",
+            "runtime.wasm",
+            "runtime",
+            "--all-features",
+            "--disable-compact-imports",
+            "--skip-export-conflicts",
+        ];
+        let inputs = [("runtime.wasm", allocator), ("guest.wasm", guest)];
+        without_exports(&self.run("wasm-merge", &inputs, &arguments)?)
+    }
+
+    /// A module after `wasm-opt -O3`.
+    pub fn optimise(&self, module: &[u8]) -> Result<Vec<u8>, ToolError> {
+        let arguments = ["in.wasm", "--all-features", "--disable-compact-imports", "-O3"];
+        self.run("wasm-opt", &[("in.wasm", module)], &arguments)
+    }
+
+    /// A module after `wasm-opt -Oz`.
+    pub fn smallest(&self, module: &[u8]) -> Result<Vec<u8>, ToolError> {
+        let arguments = [
+            "in.wasm",
+            "--all-features",
+            "--disable-compact-imports",
+            "-Oz",
+            "--converge",
+            "--strip-debug",
+            "--strip-producers",
+        ];
+        self.run("wasm-opt", &[("in.wasm", module)], &arguments)
+    }
+
+    /// What a tool of binaryen makes of some modules. They take seconds, so what they made is kept.
+    fn run(
+        &self,
+        tool: &'static str,
+        inputs: &[(&str, &[u8])],
+        arguments: &[&str],
+    ) -> Result<Vec<u8>, ToolError> {
+        let kept = self.kept(&(tool, inputs, arguments));
+        if let Ok(module) = fs::read(&kept) {
+            return Ok(module);
+        }
+        let path = self.binaryen.join(tool);
+        if !path.exists() {
+            return Err(ToolError::Missing(tool));
+        }
+        let path = path.canonicalize().map_err(|error| ToolError::Read { path, error })?;
+        let folder = tempfile::tempdir()
+            .map_err(|error| ToolError::Write { path: std::env::temp_dir(), error })?;
+        for (name, bytes) in inputs {
+            write(&folder.path().join(name), bytes)?;
+        }
+        let failed = |message: String| ToolError::Failed { tool, message };
+        let output = Command::new(path)
+            .current_dir(&folder)
+            .args(arguments)
+            .args(["-o", "out.wasm"])
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(failed(said.lines().next().unwrap_or_default().to_owned()));
+        }
+        let module = read(&folder.path().join("out.wasm"))?;
+        // Two may write the same file at once: each puts a whole one in its place.
+        if fs::create_dir_all(self.rivals.join("kept")).is_ok() {
+            let part = kept.with_extension(format!("{}", std::process::id()));
+            let _ = fs::write(&part, &module).and_then(|()| fs::rename(&part, &kept));
+        }
+        Ok(module)
+    }
+
+    fn kept(&self, of: &impl Hash) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        self.rivals.join(format!("kept/{:016x}.wasm", hasher.finish()))
+    }
+}
+
+/// The folder of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ToolError> {
+    fs::read(path).map_err(|error| ToolError::Read { path: path.to_owned(), error })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ToolError> {
+    fs::write(path, bytes).map_err(|error| ToolError::Write { path: path.to_owned(), error })
+}
+
+/// The module, exporting only what a guest exports.
+fn without_exports(module: &[u8]) -> Result<Vec<u8>, ToolError> {
+    let mut out = Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if let Payload::ExportSection(exports) = payload {
+            let mut kept = ExportSection::new();
+            for export in exports {
+                let export = export?;
+                if GUEST_EXPORTS.contains(&export.name) {
+                    kept.export(export.name, kind(export.kind), export.index);
+                }
+            }
+            out.section(&kept);
+        } else if let Some((id, range)) = payload.as_section() {
+            out.section(&RawSection { id, data: &module[range] });
+        }
+    }
+    Ok(out.finish())
+}
+
+fn kind(kind: ExternalKind) -> ExportKind {
+    match kind {
+        ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
+        ExternalKind::Table => ExportKind::Table,
+        ExternalKind::Memory => ExportKind::Memory,
+        ExternalKind::Global => ExportKind::Global,
+        ExternalKind::Tag => ExportKind::Tag,
+    }
+}
