@@ -15,6 +15,7 @@ use runtime_core::ABI_VERSION;
 use runtime_core::addr::Addr;
 use runtime_core::host::{self, Host};
 use runtime_core::runtime::{Failed, Runtime};
+use runtime_core::verify::Invariant;
 
 use crate::wasm::WasmMemory;
 
@@ -66,7 +67,21 @@ fn or_trap<T>(result: Result<T, Failed>) -> T {
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    Import.with(Runtime::note_panic);
+    give_up(Invariant::Internal)
+}
+
+/// Static data or the linear stack lie where the shadow stack should.
+#[cold]
+#[inline(never)]
+fn wrong_map() -> ! {
+    give_up(Invariant::MemoryMap)
+}
+
+/// Stores why, from inside the runtime, and traps. The runtime may be borrowed, but not by anybody who goes on.
+#[cold]
+#[inline(always)]
+fn give_up(invariant: Invariant) -> ! {
+    Import.with(move |runtime| runtime.note(invariant));
     trap()
 }
 

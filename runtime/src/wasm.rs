@@ -1,8 +1,9 @@
 //! The linear memory of the wasm module itself: address = pointer.
 //!
 //! The fixed tables are one zeroed static, so that the linker places them and the file does not
-//! hold them. The shadow stack lies in a gap that the build script's link arguments leave below
+//! hold them. The shadow stack lies in a gap that the build script's link arguments leave above
 //! the module's data; `gc_sp` is a wasm global of the object file that the build script writes.
+//! Who links `libruntime.a` leaves the gap below all data, and that is checked before memory grows.
 
 use core::arch::wasm32;
 use core::cell::UnsafeCell;
@@ -39,6 +40,9 @@ unsafe extern "C" {
     safe fn rootstock_sp_get() -> u32;
     /// Writes the global `gc_sp`.
     safe fn rootstock_sp_set(sp: u32);
+    /// Whether the linker has left the place of the shadow stack free: a constant, but one that
+    /// only the linker knows.
+    safe fn rootstock_map_is_sound() -> bool;
 }
 
 /// Parses a number that the build script decided on.
@@ -140,8 +144,12 @@ unsafe impl Memory for WasmMemory {
         wasm32::memory_size::<0>() as u32
     }
 
-    #[inline]
+    #[inline(always)]
     fn grow(&mut self, pages: u32) -> Option<u32> {
+        // Here, as there is no heap without growth, and it is seldom.
+        if !rootstock_map_is_sound() {
+            crate::wrong_map();
+        }
         let old = wasm32::memory_grow::<0>(pages as usize);
         (old != usize::MAX).then_some(old as u32)
     }

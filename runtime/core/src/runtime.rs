@@ -12,6 +12,7 @@ use crate::roots::Roots;
 use crate::stats::Counters;
 use crate::tables::Tables;
 use crate::tell::Telling;
+use crate::verify::Invariant;
 use crate::wrap_table::WrapTable;
 
 /// Evidence that an operation failed, and that why is stored in the runtime.
@@ -105,10 +106,10 @@ impl<M: Memory> Runtime<M> {
         self.last_error_arg = words as u32;
     }
 
-    /// Stores that the runtime's own code panicked, which is a bug in it.
+    /// Stores that an invariant is broken that nothing can be done about.
     #[cold]
-    pub fn note_panic(&mut self) {
-        self.fail(ErrorCode::HeapCorrupt, crate::verify::Invariant::Internal as u32);
+    pub fn note(&mut self, invariant: Invariant) {
+        self.fail(ErrorCode::HeapCorrupt, invariant as u32);
     }
 
     /// The last failure; code 0 if there was none.

@@ -37,11 +37,13 @@ pub enum Invariant {
     Interrupted = 13,
     /// The runtime's own code panicked.
     Internal = 14,
+    /// The linker put static data or the linear stack where the shadow stack lies.
+    MemoryMap = 15,
 }
 
 impl Invariant {
     /// All of them, in the order of their codes.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Kind, "a byte of the block table is no kind of block"),
         (Self::Record, "a block in the heap has no record"),
         (Self::AllocBits, "alloc bits are set for cells that a block does not have"),
@@ -65,6 +67,10 @@ impl Invariant {
         (Self::Pin, "a pinned object is not allocated"),
         (Self::Interrupted, "a collection was interrupted in the middle"),
         (Self::Internal, "the runtime's own code panicked"),
+        (
+            Self::MemoryMap,
+            "the linker put static data or the linear stack where the shadow stack lies",
+        ),
     ];
 }
 
