@@ -36,6 +36,7 @@ fn main() {
         "runtime/core/src",
         "runtime/core/Cargo.toml",
         "runtime/build.rs",
+        "runtime/build",
         "runtime/Cargo.toml",
         "Cargo.toml",
         "Cargo.lock",
@@ -50,10 +51,12 @@ fn main() {
     }
 
     require_target();
-    let wasm = build(&workspace, &out.join("runtime"));
-    let embedded = out.join("runtime.wasm");
-    if let Err(error) = fs::copy(&wasm, &embedded) {
-        fail(&[&format!("cannot copy {} to {}: {error}", wasm.display(), embedded.display())]);
+    let built = build(&workspace, &out.join("runtime"));
+    for name in ["runtime.wasm", "libruntime.a"] {
+        let (from, to) = (built.join(name), out.join(name));
+        if let Err(error) = fs::copy(&from, &to) {
+            fail(&[&format!("cannot copy {} to {}: {error}", from.display(), to.display())]);
+        }
     }
 }
 
@@ -74,6 +77,7 @@ fn require_target() {
     }
 }
 
+/// Builds the runtime; returns the folder with the module and the static library.
 fn build(workspace: &Path, target_dir: &Path) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -102,7 +106,7 @@ fn build(workspace: &Path, target_dir: &Path) -> PathBuf {
         }
         Err(error) => fail(&[&format!("cannot run cargo to build the runtime: {error}")]),
     }
-    target_dir.join(TARGET).join("release").join("runtime.wasm")
+    target_dir.join(TARGET).join("release")
 }
 
 fn fail(lines: &[&str]) -> ! {

@@ -5,6 +5,7 @@
 mod options;
 mod outcome;
 mod run;
+mod sdk;
 mod values;
 
 use std::fmt::Display;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 
 use crate::stress::{self, StressArgs};
 use run::RunArgs;
+use sdk::SdkArgs;
 
 /// Rootstock: a garbage-collected runtime for WebAssembly compilers
 #[derive(Parser)]
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     /// Instantiate a program against the runtime and run it
     Run(RunArgs),
+    /// Write what wasm-ld needs to link object files with the runtime: library, header, response files
+    Sdk(SdkArgs),
     /// Drive the runtime hard with seeded scenarios, and check every outcome
     Stress(StressArgs),
 }
@@ -39,6 +43,7 @@ const BAD_INPUT: u8 = 2;
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
+        Command::Sdk(args) => sdk::main(&args),
         Command::Stress(args) => stress::run(&args).unwrap_or_else(|error| bad_input(&error)),
     }
 }

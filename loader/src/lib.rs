@@ -11,6 +11,7 @@
 //! * [`handles`] is the host's handle store, whose audit says what became of each handle;
 //! * [`scope`] holds roots for as long as a Rust scope lasts;
 //! * [`limits`] bounds memory, time and stack;
+//! * [`sdk`] writes what `wasm-ld` needs to link object files with the runtime;
 //! * [`error`] and [`report`] say what went wrong, the second in words for a person;
 //! * [`cli`] is the command `loader`, and [`stress`] its scenarios.
 //!
@@ -42,6 +43,7 @@ mod locate;
 pub mod program;
 pub mod report;
 pub mod scope;
+pub mod sdk;
 pub mod stress;
 
 pub use config::Config;
@@ -63,3 +65,5 @@ pub use wasmtime;
 
 /// The runtime that is built with this crate.
 pub const RUNTIME_WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runtime.wasm"));
+/// The same runtime as a static library, for object files.
+pub static RUNTIME_LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libruntime.a"));

@@ -34,7 +34,13 @@ pub(crate) fn globals(map: &Map) -> Vec<u8> {
     let mut relocations = Relocations::default();
     // Offsets of relocations count from the start of the section's contents, which begin with the number of bodies.
     let mut offset = 1;
-    for (ty, body) in [(TYPE_GET, sp_get()), (TYPE_SET, sp_set()), (TYPE_GET, map_is_sound(map))] {
+    let bodies = [
+        (TYPE_GET, sp_get()),
+        (TYPE_SET, sp_set()),
+        (TYPE_GET, map_is_sound(map)),
+        (TYPE_GET, Body::new().number(map.stack_limit).end()),
+    ];
+    for (ty, body) in bodies {
         functions.function(ty);
         code.raw(&body.bytes);
         let mut size = Vec::new();
@@ -86,6 +92,8 @@ fn symbols(map: &Map) -> SymbolTable {
     symbols.function(0, 0, Some("rootstock_sp_get"));
     symbols.function(0, 1, Some("rootstock_sp_set"));
     symbols.function(0, 2, Some("rootstock_map_is_sound"));
+    // C has no way to ask for a global that does not change.
+    symbols.function(0, 3, Some("rootstock_stack_limit"));
     symbols
 }
 

@@ -1,0 +1,137 @@
+/* rootstock.h: Rootstock's ABI, version 1, for C that is linked with libruntime.a by wasm-ld.
+ *
+ * ABI.md is the reference; the names are the same. It needs clang 14 or later, as gc_sp is a wasm global.
+ *
+ * A call marked with GC_SAFEPOINT may collect. What the program still needs must then be in a slot of the shadow
+ * stack (GC_ROOTS), in a root range (gc_add_roots) or pinned (gc_pin). A C variable roots nothing: the collector does
+ * not see it, be it in a wasm local or on the linear stack.
+ *
+ *     node *cons(node *next) {
+ *         GC_ROOTS(roots, 1);                // one slot, given back when the block is left
+ *         roots[0] = next;                   // alive as long as it is in the slot
+ *         node *cell = alloc(sizeof(node));  // may collect
+ *         cell->next = roots[0];
+ *         return cell;
+ *     }
+ */
+#ifndef ROOTSTOCK_H
+#define ROOTSTOCK_H
+
+#include <stdint.h>
+
+#if !defined(__wasm__) || !defined(__clang__) || __clang_major__ < 14
+#error "rootstock.h is for clang 14 or later, with --target=wasm32"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GC_ABI_VERSION 1
+
+/* The next free slot of the shadow stack: a wasm global, not a variable in memory, so it has no address. */
+extern uint32_t __attribute__((address_space(1))) gc_sp;
+
+/* One past the last slot. */
+void **rootstock_stack_limit(void);
+
+/* Calls that may collect. */
+#define GC_SAFEPOINT
+
+GC_SAFEPOINT void *alloc(uint32_t size);        /* zeroed and scanned; traps where there is no memory */
+GC_SAFEPOINT void *alloc_atomic(uint32_t size); /* for bytes without pointers: not scanned, not zeroed */
+GC_SAFEPOINT void *try_alloc(uint32_t size);    /* as alloc, or null */
+
+/* An object that stands for a value of the host, which is told when it dies. */
+GC_SAFEPOINT void register_wrapper(void *object, uint32_t kind, uint32_t handle);
+GC_SAFEPOINT void register_wrapper_sized(void *object, uint32_t kind, uint32_t handle, uint32_t external_bytes);
+int32_t release_wrapper(void *object); /* tells the host now: 1, or 0 if the object stands for nothing */
+
+GC_SAFEPOINT void gc_collect(void);
+void gc_shutdown(void); /* tells the host about every wrapper there is */
+
+/* Not needed in an object link, where the linker knows how far static data reach. */
+void gc_init(uint32_t static_end);
+
+/* Static variables that hold pointers to objects: from the first up to the end of the last. */
+void gc_add_roots(const void *start, const void *end);
+void gc_remove_roots(const void *start, const void *end);
+
+void gc_pin(void *object);
+void gc_unpin(void *object);
+
+void *gc_base(const void *inside);  /* the object that an address lies in, or null */
+uint32_t gc_size(const void *inside); /* its usable size, or 0 */
+
+uint32_t gc_verify(void); /* 0, or the first broken invariant */
+uint32_t gc_last_error(void);
+uint32_t gc_last_error_arg(void);
+uint32_t gc_abi_version(void);
+
+enum gc_option {
+    GC_EAGER = 0,
+    GC_POISON = 1,
+    GC_VERIFY = 2,
+    GC_HEAP_LIMIT = 3,
+    GC_GROWTH_PERCENT = 4,
+    GC_MIN_HEAP = 5,
+    GC_WRAP_LIMIT = 6,
+    GC_INTERIOR = 7,
+    GC_MAX_PAGES = 8,
+    GC_MARK_STACK_LIMIT = 9,
+};
+int32_t gc_configure(uint32_t option, uint32_t value); /* the old value, or -1 */
+
+enum gc_statistic {
+    GC_LIVE_BYTES = 0,
+    GC_LIVE_OBJECTS = 1,
+    GC_PEAK_BYTES = 2,
+    GC_MEMORY_PAGES = 3,
+    GC_COLLECTIONS = 4,
+    GC_ALLOCATED_BYTES = 5,
+    GC_ALLOCATED_OBJECTS = 6,
+    GC_WRAPPERS = 7,
+    GC_WRAPPERS_PEAK = 8,
+    GC_WRAPPERS_REGISTERED = 9,
+    GC_WRAPPERS_TOLD = 10,
+    GC_STACK_HIGH_WATER = 11,
+    GC_LAST_WORK = 12,
+    GC_MAX_WORK = 13,
+    GC_NESTED_REFUSED = 14,
+    GC_EXTERNAL_BYTES = 15,
+    GC_WRAP_CAPACITY = 16,
+    GC_HEAP_BYTES = 17,
+    GC_DEAD_QUEUED = 18,
+    GC_PINS = 19,
+    GC_ROOT_RANGES = 20,
+    GC_MARK_OVERFLOWS = 21,
+    GC_TABLE_BYTES = 22,
+};
+int64_t gc_stat(uint32_t statistic); /* -1 for an unknown one */
+
+/* Pushes `count` empty slots, and returns the first. Where they do not fit it traps with SHADOW_STACK_OVERFLOW, and
+ * nothing is overwritten. */
+static inline void **gc_push(uint32_t count) {
+    void **frame = (void **)gc_sp, **top = frame + count;
+    if (top > rootstock_stack_limit()) {
+        gc_sp = (uint32_t)(rootstock_stack_limit() + 1);
+        gc_collect();
+        __builtin_trap();
+    }
+    for (void **slot = frame; slot < top; slot++) *slot = 0;
+    gc_sp = (uint32_t)top;
+    return frame;
+}
+
+/* Pops every slot from this one on. */
+static inline void gc_pop(void **frame) { gc_sp = (uint32_t)frame; }
+
+static inline void gc_leave_(void **const *frame) { gc_pop(*frame); }
+
+/* Declares `name`, an array of `count` empty slots that are popped when the block is left, however it is left. */
+#define GC_ROOTS(name, count) void **const name __attribute__((cleanup(gc_leave_))) = gc_push(count)
+
+#ifdef __cplusplus
+}
+#endif
+#endif
