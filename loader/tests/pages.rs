@@ -87,12 +87,23 @@ impl Folder {
         let output = Command::new(program)
             .args(words)
             .current_dir(&self.0)
+            .env("PATH", path_with_linker())
             .output()
             .unwrap_or_else(|error| panic!("`{command}` cannot be started: {error}"));
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         text
     }
+}
+
+/// Where commands are found, and first of all the linker that comes with Rust.
+fn path_with_linker() -> String {
+    let print = |what: &str| {
+        let output = Command::new("rustc").args(["--print", what]).output().expect("rustc runs");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let path = env::var("PATH").expect("there is a path");
+    format!("{}/lib/rustlib/{}/bin/gcc-ld:{path}", print("sysroot"), print("host-tuple"))
 }
 
 /// The repository.
@@ -161,6 +172,15 @@ fn the_readme() {
 #[test]
 fn the_guide_for_compiler_authors() {
     assert!(check("docs/linking.md") >= 10);
+}
+
+#[test]
+fn the_guide_to_object_files() {
+    if Command::new("clang").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: clang is not installed, so docs/object-linking.md is not run");
+        return;
+    }
+    assert!(check("docs/object-linking.md") >= 10);
 }
 
 #[test]
