@@ -417,3 +417,14 @@ fn a_scenario_runs_and_reports() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("wrap-live"), "{}", stdout(&output));
 }
+
+#[test]
+fn a_folder_for_object_files_that_cannot_be_written_is_refused() {
+    let file = file("in-the-way", "a file");
+    refused(&["sdk", text(&file)], &[text(&file), "cannot be made"]);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk-refused");
+    std::fs::create_dir_all(folder.join("libruntime.a")).expect("the folder is writable");
+    refused(&["sdk", text(&folder)], &["libruntime.a", "cannot be written"]);
+    let left: Vec<_> = std::fs::read_dir(&folder).expect("it is there").collect();
+    assert_eq!(left.len(), 1, "no file is left over: {left:?}");
+}
