@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all is well, 1 a program or the runtime failed while running, 2 a file or an argument is at fault.
 
+mod doctor;
 mod options;
 mod outcome;
 mod run;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::stress::{self, StressArgs};
+use doctor::DoctorArgs;
 use run::RunArgs;
 use sdk::SdkArgs;
 
@@ -32,6 +34,8 @@ enum Command {
     Run(RunArgs),
     /// Write what wasm-ld needs to link object files with the runtime: library, header, response files
     Sdk(SdkArgs),
+    /// Run a program under watch, and say where a root is missing
+    Doctor(DoctorArgs),
     /// Drive the runtime hard with seeded scenarios, and check every outcome
     Stress(StressArgs),
 }
@@ -44,6 +48,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Sdk(args) => sdk::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
         Command::Stress(args) => stress::run(&args).unwrap_or_else(|error| bad_input(&error)),
     }
 }

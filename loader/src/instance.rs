@@ -56,6 +56,7 @@ impl Instance {
             module: runtime.module.clone(),
             name: runtime.name.clone(),
             exports: BTreeMap::new(),
+            origin: None,
         });
         if runtime.key.is_interruptible() {
             limits::obey_deadline(&mut store);

@@ -13,6 +13,7 @@
 //! * [`limits`] bounds memory, time and stack;
 //! * [`sdk`] writes what `wasm-ld` needs to link object files with the runtime;
 //! * [`error`] and [`report`] say what went wrong, the second in words for a person;
+//! * [`doctor`] watches a program until a missing root shows itself;
 //! * [`cli`] is the command `loader`, and [`stress`] its scenarios.
 //!
 //! ```
@@ -31,6 +32,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod exports;

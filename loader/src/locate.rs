@@ -19,7 +19,7 @@ pub(crate) fn in_source(wasm: &[u8], cause: Cause) -> String {
     }
 }
 
-fn line(wasm: &[u8], offset: u64) -> Option<String> {
+pub(crate) fn line(wasm: &[u8], offset: u64) -> Option<String> {
     let mut code = None;
     let mut sections = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use wasmparser::{Encoding, ExternalKind, Operator, Parser, Payload, TypeRef};
 use wasmtime::{Func, FuncType, Module, Trap, Val, WasmBacktrace};
 
+use crate::doctor::origin::Origin;
 use crate::error::{Error, InputError};
 use crate::imports;
 use crate::instance::Instance;
@@ -63,17 +65,23 @@ impl Program {
         &self.wasm
     }
 
-    fn compile(&self, engine: &wasmtime::Engine) -> Result<Module, Error> {
-        // Validating on its own gives an error that knows its place; compiling wraps it up.
-        wasmtime::Module::validate(engine, &self.wasm)
-            .and_then(|()| Module::from_binary(engine, &self.wasm))
-            .map_err(|error| {
-                let cause = match error.downcast_ref::<wasmparser::BinaryReaderError>() {
-                    Some(invalid) => Cause::from(invalid),
-                    None => Cause::new(format!("{error:#}"), None),
-                };
-                InputError::new(&self.name, locate::in_source(&self.wasm, cause)).into()
-            })
+    /// The names of exported functions by number, the first of each.
+    pub(crate) fn function_exports(&self) -> &BTreeMap<u32, String> {
+        &self.function_exports
+    }
+
+    /// Whether the engine takes the module. Validating on its own gives an error that knows its place; compiling wraps it
+    /// up.
+    pub(crate) fn validate(&self, engine: &wasmtime::Engine) -> Result<(), Error> {
+        Module::validate(engine, &self.wasm).map_err(|error| self.invalid(&error))
+    }
+
+    fn invalid(&self, error: &wasmtime::Error) -> Error {
+        let cause = match error.downcast_ref::<wasmparser::BinaryReaderError>() {
+            Some(invalid) => Cause::from(invalid),
+            None => Cause::new(format!("{error:#}"), None),
+        };
+        InputError::new(&self.name, locate::in_source(&self.wasm, cause)).into()
     }
 }
 
@@ -239,6 +247,17 @@ pub struct Linked {
 impl Instance {
     /// Instantiates a program against this runtime, and runs its start function.
     pub fn instantiate(&mut self, program: &Program) -> Result<Linked, Error> {
+        program.validate(self.store.engine())?;
+        self.instantiate_as(program, &program.wasm, None)
+    }
+
+    /// The same, with an instrumented module in the place of a program that is valid.
+    pub(crate) fn instantiate_as(
+        &mut self,
+        program: &Program,
+        wasm: &[u8],
+        origin: Option<Arc<Origin>>,
+    ) -> Result<Linked, Error> {
         if let Some(found) = program.abi_required
             && found != runtime::ABI_VERSION
         {
@@ -248,13 +267,15 @@ impl Instance {
                 found,
             });
         }
-        let module = program.compile(self.store.engine())?;
+        let module = Module::from_binary(self.store.engine(), wasm)
+            .map_err(|error| program.invalid(&error))?;
         imports::check(&module, &self.linker, &mut self.store)
             .map_err(|cause| InputError::new(&program.name, cause))?;
         self.store.data_mut().modules.push(ModuleInfo {
             module: module.clone(),
             name: program.name.as_str().into(),
             exports: program.function_exports.clone(),
+            origin,
         });
         match self.linker.instantiate(&mut self.store, &module) {
             Ok(instance) => Ok(Linked { name: program.name.clone(), instance }),

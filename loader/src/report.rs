@@ -9,12 +9,15 @@ use runtime::error::{ErrorCode, ErrorInfo};
 use runtime::verify::Invariant;
 use wasmtime::{FrameInfo, Module, Trap};
 
+use crate::doctor::origin::Origin;
 use crate::engine::BACKTRACE_FRAMES;
 use crate::error::{Frame, TrapReport};
 use crate::handles::{FaultKind, HandleStore, Status};
 
-/// What fills freed cells when POISON is on.
-const POISON: u32 = 0xdbdb_dbdb;
+/// What fills freed cells when POISON is on, and in the doctor's quarantine.
+pub(crate) const POISON_BYTE: u8 = 0xdb;
+/// A word of it.
+const POISON: u32 = u32::from_ne_bytes([POISON_BYTE; 4]);
 
 /// The engine's reason in words, without the parts that a report gives apart.
 pub(crate) fn cause(error: &wasmtime::Error) -> String {
@@ -55,6 +58,8 @@ pub(crate) struct ModuleInfo {
     pub(crate) name: Arc<str>,
     /// The names under which functions are exported, by number: for those that have no other.
     pub(crate) exports: BTreeMap<u32, String>,
+    /// Where this is an instrumented module, the one that its author knows.
+    pub(crate) origin: Option<Arc<Origin>>,
 }
 
 /// A frame of the engine's backtrace, under the names that messages use.
@@ -65,6 +70,10 @@ pub(crate) fn frame(found: &FrameInfo, modules: &[ModuleInfo]) -> Frame {
         None => found.module().name().unwrap_or("unknown module").to_owned(),
     };
     let index = found.func_index();
+    if let Some(origin) = known.and_then(|info| info.origin.as_ref()) {
+        let (index, offset) = origin.place(index, found.module_offset());
+        return origin.frame(index, offset);
+    }
     let function = match found.func_name() {
         Some(name) => Some(format!("{:#}", rustc_demangle::demangle(name))),
         None => known.and_then(|info| info.exports.get(&index).cloned()),

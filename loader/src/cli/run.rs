@@ -16,7 +16,7 @@ use crate::error::{Error, InputError, TrapReport};
 use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
 
 /// What the thread that runs wasm needs besides wasm's own stack.
-const HOST_STACK: usize = 4 << 20;
+pub(super) const HOST_STACK: usize = 4 << 20;
 
 /// Called if `--invoke` names no function.
 const ENTRIES: [&str; 2] = ["main", "_start"];
@@ -136,8 +136,9 @@ fn run(args: &RunArgs) -> ExitCode {
         let _ = session.instance.flush_output();
         return bad_input(error);
     }
-    let outcome =
-        Outcome::new(&mut session.instance, args.verify, result, |trap| hints(args, trap));
+    let outcome = Outcome::new(&mut session.instance, args.verify, result, |trap| {
+        limit_hints(trap, args.timeout, args.stack, args.max_memory)
+    });
     let printer = Printer { json: args.json, stats: args.stats };
     printer.print(&mut session.instance, &outcome)
 }
@@ -173,7 +174,7 @@ impl Session {
             self.instance.publish(name, &linked)?;
         }
         let linked = self.instance.instantiate(&self.program)?;
-        let Some((entry, texts)) = self.entry(&linked, args)? else {
+        let Some((entry, texts)) = entry(&linked, &mut self.instance, &args.invoke)? else {
             return Ok(None);
         };
         let ty = linked.signature(&mut self.instance, entry)?;
@@ -181,32 +182,33 @@ impl Session {
             .map_err(|cause| InputError::new(linked.name(), cause))?;
         linked.call(&mut self.instance, entry, &arguments).map(Some)
     }
+}
 
-    fn entry<'a>(
-        &mut self,
-        linked: &Linked,
-        args: &'a RunArgs,
-    ) -> Result<Option<(&'a str, &'a [String])>, Error> {
-        if let Some((name, arguments)) = args.invoke.split_first() {
-            linked.function(&mut self.instance, name)?;
-            return Ok(Some((name, arguments)));
-        }
-        let functions = linked.functions(&mut self.instance);
-        let entry = ENTRIES.into_iter().find(|entry| functions.iter().any(|name| name == entry));
-        if entry.is_none() && !functions.is_empty() {
-            let _ = writeln!(
-                io::stderr(),
-                "note: {} exports neither `main` nor `_start`, so nothing was called; choose with --invoke: {}",
-                linked.name(),
-                functions.join(", ")
-            );
-        }
-        Ok(entry.map(|entry| (entry, &[][..])))
+/// The function to call, if there is one, and its arguments.
+pub(super) fn entry<'a>(
+    linked: &Linked,
+    instance: &mut Instance,
+    invoke: &'a [String],
+) -> Result<Option<(&'a str, &'a [String])>, Error> {
+    if let Some((name, arguments)) = invoke.split_first() {
+        linked.function(instance, name)?;
+        return Ok(Some((name, arguments)));
     }
+    let functions = linked.functions(instance);
+    let entry = ENTRIES.into_iter().find(|entry| functions.iter().any(|name| name == entry));
+    if entry.is_none() && !functions.is_empty() {
+        let _ = writeln!(
+            io::stderr(),
+            "note: {} exports neither `main` nor `_start`, so nothing was called; choose with --invoke: {}",
+            linked.name(),
+            functions.join(", ")
+        );
+    }
+    Ok(entry.map(|entry| (entry, &[][..])))
 }
 
 /// `FILE`, or `NAME=FILE`. A file whose own name has an equals sign is given with a name.
-fn library(with: &str) -> Result<(String, Program), Error> {
+pub(super) fn library(with: &str) -> Result<(String, Program), Error> {
     let (name, path) = match with.split_once('=') {
         Some((name, path)) => (name.to_owned(), Path::new(path)),
         None => {
@@ -225,21 +227,26 @@ fn library(with: &str) -> Result<(String, Program), Error> {
 }
 
 /// What only the command knows: which of its limits was reached.
-fn hints(args: &RunArgs, trap: &TrapReport) -> Vec<String> {
+pub(super) fn limit_hints(
+    trap: &TrapReport,
+    timeout: options::Timeout,
+    stack: u64,
+    max_memory: u64,
+) -> Vec<String> {
     let mut hints = Vec::new();
     match trap.trap {
         Some(Trap::Interrupt) => {
-            let time = args.timeout.0.unwrap_or(Duration::ZERO).as_secs_f64();
+            let time = timeout.0.unwrap_or(Duration::ZERO).as_secs_f64();
             hints.push(format!("the limit was {time} s: --timeout sets it"));
         }
         Some(Trap::StackOverflow) => {
-            let size = ByteSize(args.stack).display().iec();
+            let size = ByteSize(stack).display().iec();
             hints.push(format!("the limit was {size}: --stack sets it"));
         }
         _ => {}
     }
     if trap.refused_growth.is_some() {
-        let size = ByteSize(args.max_memory).display().iec();
+        let size = ByteSize(max_memory).display().iec();
         hints.push(format!("memory is limited to {size}: --max-memory sets it"));
     }
     hints

@@ -1,0 +1,236 @@
+//! `loader doctor`: a program, run under watch until a missing root shows itself.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bytesize::ByteSize;
+use clap::Args;
+use runtime::options::GcOption;
+use serde_json::{Value, json};
+use wasmtime::Val;
+
+use super::run::{HOST_STACK, entry, library, limit_hints};
+use super::{bad_input, finish, options, values};
+use crate::doctor::{Doctor, Settings};
+use crate::error::{Error, InputError};
+use crate::report::Report;
+use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
+
+/// Arguments of `loader doctor`.
+#[derive(Args, Debug)]
+pub(super) struct DoctorArgs {
+    /// The program: a .wasm or .wat file
+    program: PathBuf,
+
+    /// Call this export with these arguments, instead of `main` or `_start`; numbers, by the function's type
+    #[arg(long, num_args = 1.., value_names = ["NAME", "ARGS"], allow_negative_numbers = true)]
+    invoke: Vec<String>,
+
+    /// Instantiate this program first, and let later ones import its exports from module NAME (default: the file's stem)
+    #[arg(long, value_name = "[NAME=]FILE")]
+    with: Vec<String>,
+
+    /// Print the diagnosis as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Collect at every Nth allocation or registration; without N, at each. The default is as often as can be afforded
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    eager: Option<u32>,
+
+    /// Collect from this allocation on; the first is 1
+    #[arg(long, value_name = "A", default_value_t = 0)]
+    eager_from: u64,
+
+    /// Collect up to this allocation
+    #[arg(long, value_name = "B", default_value_t = u64::MAX, hide_default_value = true)]
+    eager_until: u64,
+
+    /// Keep so many bytes of dead objects from being used again
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "64MiB")]
+    quarantine: u64,
+
+    /// Set an option of the runtime, such as WRAP_LIMIT=4096 or HEAP_LIMIT=64MiB
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = options::option)]
+    options: Vec<(GcOption, u32)>,
+
+    /// Memory that the program and the runtime may have
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "2GiB")]
+    max_memory: u64,
+
+    /// Handles that the program may have alive at once
+    #[arg(long, value_name = "N", default_value_t = 16_777_216)]
+    max_handles: u64,
+
+    /// Seconds that the program may run; 0 is no limit
+    #[arg(long, value_name = "SECS", value_parser = options::Timeout::parse, default_value = "600")]
+    timeout: options::Timeout,
+
+    /// Native stack for the program's calls
+    #[arg(long, value_name = "SIZE", value_parser = options::stack, default_value = "256MiB")]
+    stack: u64,
+}
+
+impl DoctorArgs {
+    fn config(&self) -> Config {
+        Config {
+            options: self.options.clone(),
+            max_memory: Some(self.max_memory),
+            max_handles: Some(self.max_handles),
+            timeout: self.timeout.0,
+            wasm_stack: self.wasm_stack(),
+            capture_output: self.json,
+            ..Config::default()
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            every: self.eager,
+            from: self.eager_from,
+            until: self.eager_until,
+            quarantine: self.quarantine,
+        }
+    }
+
+    fn wasm_stack(&self) -> usize {
+        usize::try_from(self.stack).unwrap_or(usize::MAX)
+    }
+}
+
+/// Runs the command.
+pub(super) fn main(args: &DoctorArgs) -> ExitCode {
+    let wanted = args.wasm_stack().saturating_add(HOST_STACK);
+    match with_stack(wanted, || run(args)) {
+        Ok(code) => code,
+        Err(error) => {
+            let size = ByteSize(args.stack).display().iec();
+            let cause = format!("a stack of {size} cannot be had: {error}");
+            bad_input(&InputError::new("--stack", cause))
+        }
+    }
+}
+
+fn run(args: &DoctorArgs) -> ExitCode {
+    match Visit::prepare(args) {
+        Ok(mut visit) => {
+            let result = visit.examine(args);
+            match result {
+                Err(error) if error.is_bad_input() && visit.doctor.diagnosis().is_none() => {
+                    let _ = visit.instance.flush_output();
+                    bad_input(&error)
+                }
+                result => visit.print(args, result),
+            }
+        }
+        Err(error) => bad_input(&error),
+    }
+}
+
+/// A program and its doctor.
+struct Visit {
+    instance: Instance,
+    doctor: Doctor,
+    libraries: Vec<(String, Program)>,
+    program: Program,
+}
+
+impl Visit {
+    fn prepare(args: &DoctorArgs) -> Result<Self, Error> {
+        let program = Program::open(&args.program)?;
+        let libraries = args.with.iter().map(|with| library(with)).collect::<Result<_, Error>>()?;
+        let config = args.config();
+        let mut instance = Instance::from_module(&RuntimeModule::embedded(&config)?, &config)?;
+        let doctor = Doctor::attach(&mut instance, args.settings())?;
+        Ok(Self { instance, doctor, libraries, program })
+    }
+
+    fn examine(&mut self, args: &DoctorArgs) -> Result<Vec<Val>, Error> {
+        for (name, program) in &self.libraries {
+            let linked = self.doctor.instantiate(&mut self.instance, program)?;
+            self.instance.publish(name, &linked)?;
+        }
+        let linked = self.doctor.instantiate(&mut self.instance, &self.program)?;
+        let mut results = Vec::new();
+        if let Some((entry, texts)) = entry(&linked, &mut self.instance, &args.invoke)? {
+            results = self.call(&linked, entry, texts)?;
+        }
+        self.doctor.finish(&mut self.instance)?;
+        Ok(results)
+    }
+
+    fn call(&mut self, linked: &Linked, entry: &str, texts: &[String]) -> Result<Vec<Val>, Error> {
+        let ty = linked.signature(&mut self.instance, entry)?;
+        let arguments = values::parse(entry, &ty, texts)
+            .map_err(|cause| InputError::new(linked.name(), cause))?;
+        self.doctor.call(&mut self.instance, linked, entry, &arguments)
+    }
+
+    fn print(&mut self, args: &DoctorArgs, result: Result<Vec<Val>, Error>) -> ExitCode {
+        if args.json {
+            let output = String::from_utf8_lossy(&self.instance.take_output()).into_owned();
+            let success = result.is_ok();
+            return finish(&format!("{}\n", self.json(result, output)), success);
+        }
+        let flushed = self.instance.flush_output();
+        let mut text = String::new();
+        for result in result.iter().flatten() {
+            text.push_str(&values::show(result));
+            text.push('\n');
+        }
+        let mut stderr = io::stderr().lock();
+        for suspect in self.doctor.suspects() {
+            let _ = writeln!(stderr, "warning: {suspect}");
+        }
+        let code = match flushed {
+            Ok(()) => finish(&text, result.is_ok()),
+            failed => super::exit_code(failed, result.is_ok()),
+        };
+        let _ = match (self.doctor.diagnosis(), result) {
+            (Some(found), _) => writeln!(stderr, "error: {found}"),
+            (None, Err(Error::Trap(trap))) => {
+                let hints = limit_hints(&trap, args.timeout, args.stack, args.max_memory);
+                let handles = self.instance.handles();
+                writeln!(stderr, "error: {}", Report { trap: &trap, handles, hints })
+            }
+            (None, Err(error)) => writeln!(stderr, "error: {error}"),
+            (None, Ok(_)) => writeln!(stderr, "{}", self.clean()),
+        };
+        code
+    }
+
+    /// What can be said of a program in which nothing was found.
+    fn clean(&self) -> String {
+        let sum = self.doctor.summary();
+        format!(
+            "no missing root was found: {} allocations, {} collections; {} of the {} calls that may collect had one",
+            sum.allocations,
+            sum.collections,
+            sum.visited.min(sum.safepoints),
+            sum.safepoints
+        )
+    }
+
+    fn json(&self, result: Result<Vec<Val>, Error>, output: String) -> Value {
+        let sum = self.doctor.summary();
+        let suspects: Vec<String> =
+            self.doctor.suspects().iter().map(ToString::to_string).collect();
+        let (results, error) = match &result {
+            Ok(results) => (results.iter().map(values::json).collect(), Value::Null),
+            Err(error) => (Value::Null, error.to_string().into()),
+        };
+        json!({
+            "diagnosis": self.doctor.diagnosis().map_or(Value::Null, |found| found.json()),
+            "error": error,
+            "results": results,
+            "output": output,
+            "warnings": suspects,
+            "allocations": sum.allocations,
+            "collections": sum.collections,
+            "safepoints": sum.safepoints,
+            "safepoints_visited": sum.visited,
+        })
+    }
+}

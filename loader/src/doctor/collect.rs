@@ -1,0 +1,316 @@
+//! The doctor's own collection: finds what is dead, by the rule of the ABI, and sees to it that nobody touches it unseen.
+//!
+//! It runs before the runtime does what the program has called it for, as a collection inside that call would. Roots are
+//! the words of the shadow stack below `gc_sp` and of root ranges, pins, and the object that is being registered; then the
+//! words of every object reached but for atomic ones. What is not reached is dead: its wrapper is released, so that the
+//! host is told; its memory is filled with poison and marked in the shadow; and the quarantine keeps the runtime from
+//! handing it out again.
+
+use runtime::stats::Stat;
+
+use super::diagnosis::Suspect;
+use super::objects::{Call, Death, Holder, Id, Loss, Objects};
+use super::state::{LOG_BYTES, State};
+use super::trace::TraceId;
+use crate::exports::Context;
+use crate::report::POISON_BYTE;
+
+/// More roots that look like freed objects than this are not kept.
+const KEPT_SUSPECTS: usize = 16;
+
+/// What is being marked.
+struct Marking<'a> {
+    memory: &'a [u8],
+    objects: &'a mut Objects,
+    collection: u64,
+    interior: bool,
+    pending: Vec<Id>,
+    /// Words looked at.
+    words: u64,
+    /// Root slots that hold the address of a dead object.
+    stale: Vec<(u32, Id)>,
+}
+
+impl Marking<'_> {
+    fn word(&self, address: u32) -> u32 {
+        let at = address as usize;
+        self.memory
+            .get(at..at + 4)
+            .map_or(0, |word| u32::from_le_bytes(word.try_into().unwrap_or_default()))
+    }
+
+    fn candidate(&mut self, word: u32, holder: Holder) {
+        let Some(id) = self.objects.at(word) else { return };
+        let object = self.objects.get_mut(id);
+        if object.base != word && !self.interior {
+            return;
+        }
+        if object.death.is_some() {
+            if let Holder::Slot(slot) = holder {
+                self.stale.push((slot, id));
+            }
+            return;
+        }
+        if object.marked != self.collection {
+            object.marked = self.collection;
+            object.holder = holder;
+            if object.is_scanned() {
+                self.pending.push(id);
+            }
+        }
+    }
+
+    fn range(&mut self, start: u32, end: u32, holder: impl Fn(u32) -> Holder) {
+        let end = end.min(u32::try_from(self.memory.len()).unwrap_or(u32::MAX));
+        self.words += u64::from(end.saturating_sub(start) / 4);
+        for address in (start..end).step_by(4) {
+            self.candidate(self.word(address), holder(address));
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(id) = self.pending.pop() {
+            let object = self.objects.get(id);
+            let (base, size, number) = (object.base, object.size, object.number);
+            self.range(base, base + size, |at| Holder::Object(number, at - base));
+        }
+    }
+}
+
+impl State {
+    /// Before a safepoint: collects if it is time. `number` is the allocation that is going on, or the last.
+    pub(super) fn before(
+        &mut self,
+        cx: &mut impl Context,
+        during: Call,
+        in_flight: Option<u32>,
+    ) -> wasmtime::Result<bool> {
+        if !self.stack_is_sound(&mut *cx) {
+            // The runtime says so in its own words.
+            self.exports.gc_collect.call(&mut *cx, ())?;
+        }
+        let site = self.checks.innermost(&mut *cx);
+        let registers = matches!(during, Call::Register | Call::RegisterSized);
+        let number = self.allocations + u64::from(!registers);
+        let crowded = registers && self.wrappers_are_due(&mut *cx);
+        let due = self.pace.is_due(number, site) || crowded || during == Call::Collect;
+        if due {
+            self.collect(cx, during, in_flight, true)?;
+            if crowded || self.quarantine.is_full() {
+                self.quarantine.release(&mut *cx, &self.exports, false);
+                self.collect_for_real(cx, in_flight)?;
+            }
+        }
+        Ok(due)
+    }
+
+    /// Whether the runtime may collect in the next registration: its rule is in `ABI.md`.
+    fn wrappers_are_due(&mut self, cx: &mut impl Context) -> bool {
+        let entries = self.stat(&mut *cx, Stat::Wrappers) + self.stat(&mut *cx, Stat::DeadQueued);
+        self.registered + 1 >= entries.max(512)
+            || entries >= self.stat(&mut *cx, Stat::WrapCapacity)
+    }
+
+    /// After a call of the runtime: if it has collected of its own accord, and not just after we had, then what is dead
+    /// now has been freed.
+    pub(super) fn after(
+        &mut self,
+        cx: &mut impl Context,
+        during: Call,
+        in_flight: Option<u32>,
+        collected: bool,
+    ) -> wasmtime::Result<()> {
+        let seen = self.stat(&mut *cx, Stat::Collections);
+        if seen == self.seen {
+            return Ok(());
+        }
+        self.note_real_collection(&mut *cx);
+        if collected { Ok(()) } else { self.collect(cx, during, in_flight, false) }
+    }
+
+    fn note_real_collection(&mut self, cx: &mut impl Context) {
+        self.seen = self.stat(cx, Stat::Collections);
+        self.registered = 0;
+        (self.hidden.objects, self.hidden.bytes) = self.quarantine.contents();
+    }
+
+    /// Lets the runtime collect when the program has not asked for it. Only just after a collection of ours.
+    pub(super) fn collect_for_real(
+        &mut self,
+        cx: &mut impl Context,
+        in_flight: Option<u32>,
+    ) -> wasmtime::Result<()> {
+        self.quarantine.set_in_flight(&mut *cx, &self.exports, in_flight.unwrap_or(0));
+        let outcome = self.exports.gc_collect.call(&mut *cx, ());
+        self.quarantine.set_in_flight(&mut *cx, &self.exports, 0);
+        self.hidden.collections += 1;
+        self.note_real_collection(cx);
+        outcome
+    }
+
+    /// Frees all that can be freed, because memory has run out; false if there was nothing.
+    pub(super) fn make_room(
+        &mut self,
+        cx: &mut impl Context,
+        during: Call,
+    ) -> wasmtime::Result<bool> {
+        self.collect(cx, during, None, true)?;
+        let released = self.quarantine.release(&mut *cx, &self.exports, true);
+        if released {
+            self.collect_for_real(cx, None)?;
+        }
+        Ok(released)
+    }
+
+    /// A collection of ours. `quarantined` says whether the dead are still allocated, as far as the runtime knows.
+    pub(super) fn collect(
+        &mut self,
+        cx: &mut impl Context,
+        during: Call,
+        in_flight: Option<u32>,
+        quarantined: bool,
+    ) -> wasmtime::Result<()> {
+        self.collections += 1;
+        let sp = self.exports.sp(&mut *cx);
+        let mut cost = self.mark(&*cx, sp, in_flight);
+        let dead = self.take_dead();
+        cost += (self.objects.alive.len() + dead.len()) as u64;
+        let high = self.checks.take_high(&mut *cx, sp);
+        cost += u64::from(high - self.exports.gc_stack_base) / 4;
+        if !dead.is_empty() {
+            let trace = self.keep_trace(&mut *cx);
+            self.bury(&*cx, &dead, high, during, trace);
+            for id in dead {
+                cost += self.free(cx, id, quarantined)?;
+            }
+        }
+        self.clear_logs(cx, high);
+        let site = self.checks.innermost(&mut *cx);
+        self.pace.collected(site, cost);
+        Ok(())
+    }
+
+    fn mark(&mut self, cx: &impl Context, sp: u32, in_flight: Option<u32>) -> u64 {
+        let mut marking = Marking {
+            memory: self.exports.memory.data(cx),
+            objects: &mut self.objects,
+            collection: self.collections,
+            interior: self.interior,
+            pending: Vec::new(),
+            words: 0,
+            stale: Vec::new(),
+        };
+        marking.range(self.exports.gc_stack_base, sp, Holder::Slot);
+        for &(start, end) in &self.ranges {
+            marking.range(start, end, Holder::Range);
+        }
+        for &pinned in self.pins.keys() {
+            marking.candidate(pinned, Holder::Pin);
+        }
+        if let Some(object) = in_flight {
+            marking.candidate(object, Holder::InFlight);
+        }
+        marking.drain();
+        let (words, stale) = (marking.words, marking.stale);
+        for (slot, id) in stale {
+            self.suspect(slot, id);
+        }
+        words
+    }
+
+    /// Notes that a slot of the shadow stack holds the address of an object that is freed, once for each object.
+    fn suspect(&mut self, slot: u32, id: Id) {
+        let object = self.objects.get(id);
+        let Some(death) = &object.death else { return };
+        let known = self.suspects.iter().any(|suspect| suspect.allocation == object.number);
+        if known || self.suspects.len() >= KEPT_SUSPECTS {
+            return;
+        }
+        let frame = |trace| self.traces.frames(self.traces.get(trace)).into_iter().next();
+        self.suspects.push(Suspect {
+            slot: (slot - self.exports.gc_stack_base) / 4,
+            address: object.base,
+            allocation: object.number,
+            allocated: frame(object.trace),
+            freed: frame(death.trace),
+            collection: death.collection,
+            seen: self.collections,
+        });
+    }
+
+    fn take_dead(&mut self) -> Vec<Id> {
+        let mut alive = std::mem::take(&mut self.objects.alive);
+        let collection = self.collections;
+        let dead =
+            alive.extract_if(.., |&mut id| self.objects.get(id).marked != collection).collect();
+        self.objects.alive = alive;
+        dead
+    }
+
+    /// Notes of the dead what is known of their end.
+    fn bury(&mut self, cx: &impl Context, dead: &[Id], high: u32, during: Call, trace: TraceId) {
+        for &id in dead {
+            let object = self.objects.get(id);
+            let loss = Loss::Held { by: object.holder, collection: object.marked };
+            let death = Death {
+                collection: self.collections,
+                allocations: self.allocations,
+                during,
+                trace,
+                loss,
+            };
+            self.objects.bury(id, death);
+        }
+        // What the program did to the shadow stack since the last collection says more.
+        let logs = self.checks.memory.data(cx);
+        let word = |at: usize| {
+            logs.get(at..at + 4)
+                .map_or(0, |word| u32::from_le_bytes(word.try_into().unwrap_or_default()))
+        };
+        for slot in (self.exports.gc_stack_base..high).step_by(4) {
+            let log = (self.checks.slots + (slot - self.exports.gc_stack_base) * (LOG_BYTES / 4))
+                as usize;
+            let [popped, by_pop, overwritten, by_store] = [0, 4, 8, 12].map(|at| word(log + at));
+            for (value, loss) in [
+                (overwritten, Loss::Overwritten { slot, site: by_store }),
+                (popped, Loss::Popped { slot, site: by_pop }),
+            ] {
+                let collection = self.collections;
+                if let Some(id) = self.objects.dead_at(value)
+                    && self.objects.get(id).base == value
+                    && let Some(death) = &mut self.objects.get_mut(id).death
+                    && death.collection == collection
+                {
+                    death.loss = loss;
+                }
+            }
+        }
+    }
+
+    fn clear_logs(&mut self, cx: &mut impl Context, high: u32) {
+        let bytes = (high - self.exports.gc_stack_base) * (LOG_BYTES / 4);
+        let logs = self.checks.memory.data_mut(&mut *cx);
+        let start = self.checks.slots as usize;
+        if let Some(logs) = logs.get_mut(start..start + bytes as usize) {
+            logs.fill(0);
+        }
+    }
+
+    /// Makes a dead object's memory unusable. Returns what that cost.
+    fn free(&mut self, cx: &mut impl Context, id: Id, quarantined: bool) -> wasmtime::Result<u64> {
+        let object = self.objects.get(id);
+        let (base, size, stands) = (object.base, object.size, object.handle.is_some());
+        self.checks.mark(&mut *cx, base, size, true)?;
+        if quarantined {
+            if stands {
+                self.exports.release_wrapper.call(&mut *cx, base)?;
+            }
+            let memory = self.exports.memory.data_mut(&mut *cx);
+            if let Some(bytes) = memory.get_mut(base as usize..(base + size) as usize) {
+                bytes.fill(POISON_BYTE);
+            }
+            self.quarantine.keep(&mut *cx, &self.exports, id, base, size);
+        }
+        Ok(u64::from(size / 4))
+    }
+}

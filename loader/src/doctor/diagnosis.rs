@@ -1,0 +1,302 @@
+//! What the doctor found, in words and for programs.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::objects::{Death, Holder, Loss, Object};
+use super::state::State;
+use super::trace::{Site, Trace};
+use crate::error::Frame;
+
+/// How freed memory was touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// An instruction read it, or wrote to it.
+    Access {
+        /// Whether it was written to.
+        writes: bool,
+        /// How many bytes.
+        bytes: u32,
+        /// The first of them that is freed.
+        address: u32,
+        /// The instruction's name.
+        instruction: String,
+    },
+    /// Its address was given to this function.
+    Passed {
+        /// The function: module and name.
+        to: String,
+        /// The address.
+        address: u32,
+    },
+    /// The handle that it stood for, which died with it, was given to this function.
+    Handle {
+        /// The function: module and name.
+        to: String,
+        /// The handle.
+        handle: u32,
+    },
+}
+
+impl fmt::Display for Touch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Access { writes, bytes, address, instruction } => {
+                let verb = if *writes { "writes to" } else { "reads" };
+                write!(f, "{verb} freed memory: {bytes} bytes at {address:#010x} ({instruction})")
+            }
+            Self::Passed { to, address } => {
+                write!(f, "passes a freed object to {to}: {address:#010x}")
+            }
+            Self::Handle { to, handle } => {
+                write!(f, "passes a dead handle to {to}: {handle}, which died with its wrapper")
+            }
+        }
+    }
+}
+
+/// A missing root.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// What was done.
+    pub touch: Touch,
+    /// Where, innermost first.
+    pub touched: Vec<Frame>,
+    /// The address of the freed object.
+    pub base: u32,
+    /// Its usable size.
+    pub size: u32,
+    /// The number of its allocation, from 1 on.
+    pub allocation: u64,
+    /// Which function of the runtime made it.
+    pub made_by: &'static str,
+    /// The kind and the handle that it stood for.
+    pub handle: Option<(u32, u32)>,
+    /// Where it was allocated.
+    pub allocated: Vec<Frame>,
+    /// The number of the collection that freed it, how many allocations there had been, and in which function of the
+    /// runtime.
+    pub collection: u64,
+    /// How many allocations there had been by then.
+    pub allocations: u64,
+    /// The function of the runtime that collected.
+    pub during: &'static str,
+    /// Where that was called.
+    pub freed: Vec<Frame>,
+    /// The function that needed the object across the collection, at its call that led to it.
+    pub culprit: Option<Frame>,
+    /// What held the object last.
+    pub last: String,
+}
+
+impl State {
+    /// Describes what was done to a freed object; `trace` is where. The result stops the program.
+    pub(super) fn fault(
+        &mut self,
+        touch: Touch,
+        object: &Object,
+        trace: &Trace,
+    ) -> wasmtime::Error {
+        let Some(death) = object.death.as_deref() else {
+            return wasmtime::format_err!("the doctor lost its book");
+        };
+        let traces = &self.traces;
+        let freed = traces.get(death.trace);
+        let culprit = traces.fork(freed, trace).and_then(|site| traces.frame(site));
+        let found = Diagnosis {
+            touch,
+            touched: traces.frames(trace),
+            base: object.base,
+            size: object.size,
+            allocation: object.number,
+            made_by: object.made_by.name(),
+            handle: object.handle,
+            allocated: traces.frames(traces.get(object.trace)),
+            collection: death.collection,
+            allocations: death.allocations,
+            during: death.during.name(),
+            freed: traces.frames(freed),
+            culprit,
+            last: self.last_root(death),
+        };
+        let error = wasmtime::format_err!("the program {}", found.touch);
+        self.found.get_or_insert(Box::new(found));
+        error
+    }
+
+    fn last_root(&self, death: &Death) -> String {
+        let slot = |at: u32| (at - self.exports.gc_stack_base) / 4;
+        let who = |site: Site| match self.traces.frame(site) {
+            Some(frame) => frame.to_string(),
+            None => "the host".to_owned(),
+        };
+        match death.loss {
+            Loss::Popped { slot: at, site } => {
+                format!("slot {} of the shadow stack, until it was popped: {}", slot(at), who(site))
+            }
+            Loss::Overwritten { slot: at, site } => format!(
+                "slot {} of the shadow stack, until another value was stored there: {}",
+                slot(at),
+                who(site)
+            ),
+            Loss::Held { by, collection } => match by {
+                Holder::Nobody => {
+                    "none was seen: it was in a local or on the operand stack only".to_owned()
+                }
+                Holder::Slot(at) => {
+                    format!("slot {} of the shadow stack, at collection {collection}", slot(at))
+                }
+                Holder::Range(at) => {
+                    format!("the word at {at:#010x} of a root range, at collection {collection}")
+                }
+                Holder::Pin => format!("a pin, at collection {collection}"),
+                Holder::InFlight => format!(
+                    "none was seen but its own registration, at collection {collection}: \
+                     it was in a local or on the operand stack only"
+                ),
+                Holder::Object(number, offset) => format!(
+                    "the object of allocation {number}, {offset} bytes into it, at collection {collection}"
+                ),
+            },
+        }
+    }
+}
+
+impl Diagnosis {
+    /// What to do about it.
+    fn advice(&self) -> String {
+        let while_it = format!("while {} collects", self.during);
+        match &self.culprit {
+            Some(frame) => format!(
+                "{} needs the object after this call, and nothing roots it {while_it}: \
+                 push it on the shadow stack before",
+                name(frame)
+            ),
+            None => {
+                format!("nothing roots the object {while_it}: push it on the shadow stack before")
+            }
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let frames = |frames: &[Frame]| -> Value { frames.iter().map(frame_json).collect() };
+        let touch = match &self.touch {
+            Touch::Access { writes, bytes, address, instruction } => json!({
+                "kind": if *writes { "write" } else { "read" },
+                "address": address, "bytes": bytes, "instruction": instruction,
+            }),
+            Touch::Passed { to, address } => {
+                json!({ "kind": "passed", "to": to, "address": address })
+            }
+            Touch::Handle { to, handle } => json!({ "kind": "handle", "to": to, "handle": handle }),
+        };
+        json!({
+            "touch": touch,
+            "backtrace": frames(&self.touched),
+            "object": {
+                "address": self.base, "size": self.size, "allocation": self.allocation,
+                "made_by": self.made_by,
+                "handle": self.handle.map(|(kind, handle)| json!({ "kind": kind, "handle": handle })),
+                "backtrace": frames(&self.allocated),
+            },
+            "freed": {
+                "collection": self.collection, "allocations": self.allocations, "during": self.during,
+                "backtrace": frames(&self.freed),
+            },
+            "culprit": self.culprit.as_ref().map(frame_json),
+            "last_root": self.last,
+            "advice": self.advice(),
+        })
+    }
+}
+
+fn name(frame: &Frame) -> String {
+    match &frame.function {
+        Some(name) => format!("`{name}`"),
+        None => format!("function {}", frame.index),
+    }
+}
+
+fn frame_json(frame: &Frame) -> Value {
+    json!({
+        "module": frame.module, "function": frame.function, "index": frame.index,
+        "offset": frame.offset, "source": frame.source,
+    })
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a root is missing: the program {}", self.touch)?;
+        frames(f, "there", &self.touched)?;
+        write!(
+            f,
+            "\n  {:<12}{} bytes at {:#010x}: allocation {}, by {}",
+            "object", self.size, self.base, self.allocation, self.made_by
+        )?;
+        if let Some((kind, handle)) = self.handle {
+            write!(f, "; it stood for handle {handle} of kind {kind}")?;
+        }
+        frames(f, "allocated", &self.allocated)?;
+        write!(
+            f,
+            "\n  {:<12}by collection {}, after {} allocations, in {}",
+            "freed", self.collection, self.allocations, self.during
+        )?;
+        frames(f, "", &self.freed)?;
+        write!(f, "\n  {:<12}{}", "last root", self.last)?;
+        if let Some(culprit) = &self.culprit {
+            write!(f, "\n  {:<12}{culprit}", "held across")?;
+        }
+        write!(f, "\n  {:<12}{}", "what to do", self.advice())
+    }
+}
+
+/// Frames, each with its number, under a heading.
+fn frames(f: &mut fmt::Formatter<'_>, head: &str, frames: &[Frame]) -> fmt::Result {
+    for (at, frame) in frames.iter().enumerate() {
+        let head = if at == 0 { head } else { "" };
+        write!(f, "\n  {head:<12}{at:>2}: {frame}")?;
+    }
+    Ok(())
+}
+
+/// A slot of the shadow stack that holds the address of an object that was freed before: it may have been rooted too
+/// late, or be a number that looks like it.
+#[derive(Clone, Debug)]
+pub struct Suspect {
+    /// The slot, from 0 on.
+    pub slot: u32,
+    /// The address.
+    pub address: u32,
+    /// The number of the object's allocation.
+    pub allocation: u64,
+    /// Where it was allocated.
+    pub allocated: Option<Frame>,
+    /// Where the collection was called that freed it.
+    pub freed: Option<Frame>,
+    /// That collection's number.
+    pub collection: u64,
+    /// The collection that saw it in the slot.
+    pub seen: u64,
+}
+
+impl fmt::Display for Suspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at =
+            |frame: &Option<Frame>| frame.as_ref().map_or("the host".to_owned(), Frame::to_string);
+        write!(
+            f,
+            "slot {} of the shadow stack holds {:#010x} at collection {}, the address of an object that collection {} \
+             had freed (allocation {}, in {}; freed in {}): a root pushed too late, or a number that looks like it",
+            self.slot,
+            self.address,
+            self.seen,
+            self.collection,
+            self.allocation,
+            at(&self.allocated),
+            at(&self.freed)
+        )
+    }
+}

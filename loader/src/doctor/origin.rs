@@ -1,0 +1,127 @@
+//! The way back from an instrumented module to the one that its author knows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wasmparser::{KnownCustom, Name, Parser, Payload};
+
+use super::instrument::{Instrumented, Place};
+use crate::error::Frame;
+use crate::locate;
+use crate::program::Program;
+
+/// For each instruction of a function's body where it is now, in bytes from the body's beginning, and where it was, in
+/// bytes from the module's. Both ascend.
+pub(super) struct Body {
+    moves: Vec<(u32, u32)>,
+    /// Where the body begins in the new module.
+    start: u32,
+}
+
+impl Body {
+    pub(super) fn new(moves: Vec<(u32, u32)>) -> Self {
+        Self { moves, start: 0 }
+    }
+}
+
+/// A program as it was before it was instrumented.
+pub(crate) struct Origin {
+    name: Arc<str>,
+    wasm: Vec<u8>,
+    /// Names of functions, by number: from the name section, else from exports.
+    names: BTreeMap<u32, String>,
+    bodies: Vec<Body>,
+    imported: (u32, u32),
+}
+
+impl Origin {
+    pub(super) fn new(program: &Program, made: &mut Instrumented) -> Self {
+        let mut names = program.function_exports().clone();
+        for (function, name) in name_section(program.wasm()) {
+            names.insert(function, name);
+        }
+        let mut bodies = std::mem::take(&mut made.bodies);
+        for (body, start) in bodies.iter_mut().zip(body_starts(&made.wasm)) {
+            body.start = start;
+        }
+        Self {
+            name: program.name().into(),
+            wasm: program.wasm().to_vec(),
+            names,
+            bodies,
+            imported: made.imported,
+        }
+    }
+
+    /// Where an instruction of the instrumented module was: the number of its function, and its offset.
+    pub(crate) fn place(&self, function: u32, offset: Option<usize>) -> (u32, Option<usize>) {
+        let (imported, added) = self.imported;
+        if function < imported + added {
+            return (function, offset);
+        }
+        let function = function - added;
+        let body = self.bodies.get((function - imported) as usize);
+        let old = body.and_then(|body| {
+            let offset = u32::try_from(offset?).ok()?.checked_sub(body.start)?;
+            let at = body.moves.partition_point(|&(now, _)| now <= offset).checked_sub(1)?;
+            Some(body.moves[at].1 as usize)
+        });
+        (function, old)
+    }
+
+    /// A frame, with the names and the line that the program has for it.
+    pub(crate) fn frame(&self, function: u32, offset: Option<usize>) -> Frame {
+        Frame {
+            module: self.name.to_string(),
+            function: self
+                .names
+                .get(&function)
+                .map(|name| format!("{:#}", rustc_demangle::demangle(name))),
+            index: function,
+            offset,
+            source: offset.and_then(|offset| locate::line(&self.wasm, offset as u64)),
+        }
+    }
+
+    pub(super) fn frame_at(&self, place: Place) -> Frame {
+        self.frame(place.function, Some(place.offset as usize))
+    }
+
+    /// Where the module's code is: the instruction at a place.
+    pub(super) fn instruction(&self, place: Place) -> Option<String> {
+        let reader = wasmparser::BinaryReader::new(
+            self.wasm.get(place.offset as usize..)?,
+            place.offset as usize,
+        );
+        let operator = wasmparser::OperatorsReader::new(reader).read().ok()?;
+        let words = format!("{operator:?}");
+        Some(words.split([' ', '{']).next().unwrap_or_default().to_owned())
+    }
+}
+
+/// Names of functions that a module carries. What cannot be read is left out: names are a help, not a promise.
+fn name_section(wasm: &[u8]) -> Vec<(u32, String)> {
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Ok(Payload::CustomSection(section)) = payload else { continue };
+        let KnownCustom::Name(section) = section.as_known() else { continue };
+        for subsection in section {
+            let Ok(Name::Function(functions)) = subsection else { continue };
+            for naming in functions.into_iter().map_while(Result::ok) {
+                names.push((naming.index, naming.name.to_owned()));
+            }
+        }
+    }
+    names
+}
+
+/// Where the bodies of functions begin.
+fn body_starts(wasm: &[u8]) -> Vec<u32> {
+    let payloads = Parser::new(0).parse_all(wasm).map_while(Result::ok);
+    payloads
+        .filter_map(|payload| match payload {
+            Payload::CodeSectionEntry(body) => Some(body.range().start as u32),
+            _ => None,
+        })
+        .collect()
+}
