@@ -1,14 +1,15 @@
-;; A value that is only on the operand stack across `register_wrapper`. The wrapper that is being registered is rooted by
-;; the runtime itself; the one made before it, which waits on the operand stack to be the other argument of `add`, is
-;; rooted by nobody. `main` answers with 5 if no collection comes just then.
+;; A value that is only on the operand stack across `register_wrapper`. The runtime itself roots the wrapper that is being
+;; registered; the one made before it, which waits on the operand stack to be the other argument of `add`, is rooted by
+;; nobody. `main` answers with 5 if no collection comes just then.
 (module
   (import "runtime" "memory" (memory 1))
+  (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
   (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
   (import "runtime" "register_wrapper" (func $register_wrapper (param i32 i32 i32)))
   (import "host" "handle_new" (func $handle_new (param i32 i64) (result i32)))
   (import "host" "handle_value" (func $handle_value (param i32) (result i64)))
 
-  ;; A wrapper as in the other guests, but in memory that `pool` has made already: only the registration may collect.
+  ;; Makes an object a wrapper. Only the registration may collect.
   (func $wrap (param $wrapper i32) (param $value i64) (result i32)
     (local $handle i32)
     (local.set $handle (call $handle_new (i32.const 3) (local.get $value)))
@@ -25,9 +26,20 @@
     (i64.add (call $value (local.get $a)) (call $value (local.get $b))))
 
   (func $two_and_three (result i64)
-    (call $add
-      (call $wrap (call $alloc (i32.const 12)) (i64.const 2))     ;; waits on the operand stack
-      (call $wrap (call $alloc (i32.const 12)) (i64.const 3))))   ;; while this is made and registered
+    (local $saved i32) (local $two i32) (local $three i32) (local $sum i64)
+    (local.set $saved (global.get $gc_sp))
+    (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4)))
+    (local.set $two (call $alloc (i32.const 12)))
+    (i32.store (local.get $saved) (local.get $two))
+    (local.set $three (call $alloc (i32.const 12)))
+    ;; nothing allocates any more, so one slot will do: what is being registered needs none
+    (i32.store (local.get $saved) (local.get $three))
+    (local.set $sum
+      (call $add
+        (call $wrap (local.get $two) (i64.const 2))        ;; the bug: this waits on the operand stack
+        (call $wrap (local.get $three) (i64.const 3))))    ;; while this is registered
+    (global.set $gc_sp (local.get $saved))
+    local.get $sum)
 
   (func (export "main") (result i64)
     (call $two_and_three))

@@ -3,7 +3,8 @@
 ;;   0         the call stack: a site (see instrument.rs) for each call that is under way, 2^20 of them, innermost last
 ;;   $slots    for each slot of the shadow stack 16 bytes, of what was seen since the last collection:
 ;;             the value that was popped last, the site that did it, the value overwritten last, the site that did it
-;;   $shadow   for each 8 bytes of the program's memory one byte: not 0 where an object was freed
+;;   $shadow   for each 8 bytes of the program's memory one byte: 0, or 1 where an object was freed; 2 at the beginning
+;;             of one whose address the program is known to have stored after that
 (module
   (import "runtime" "memory" (memory $program 0))
   (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
@@ -13,6 +14,9 @@
   (import "doctor" "shadow" (global $shadow i32))
   ;; (address, site << 8 | bytes, depth): does not return
   (import "doctor" "fault" (func $fault (param i64 i64 i32)))
+
+  ;; (address, where it is stored, site << 8 | bytes, depth): the address may be that of a freed object
+  (import "doctor" "carried" (func $carried (param i32 i64 i64 i32)))
 
   (memory $own (export "memory") 1)
   ;; calls that are under way where the program was last seen
@@ -56,7 +60,22 @@
           (i32.load8_u $own (i32.wrap_i64 (local.get $last))))
       (then (call $fault (local.get $at) (local.get $what) (local.get $depth)))))
 
-  (func (export "write") (param $at i64) (param $what i64) (param $depth i32)
+  ;; Before an i32 is stored.
+  (func (export "store") (param $at i64) (param $what i64) (param $depth i32) (param $value i32)
+    (local $shadow i64)
+    (call $write (local.get $at) (local.get $what) (local.get $depth))
+    (local.set $shadow
+      (i64.add
+        (i64.extend_i32_u (global.get $shadow))
+        (i64.extend_i32_u (i32.shr_u (local.get $value) (i32.const 3)))))
+    (if (i64.ge_u (local.get $shadow) (i64.shl (i64.extend_i32_u (memory.size $own)) (i64.const 16)))
+      (then (return)))
+    (if (i32.eq (i32.load8_u $own (i32.wrap_i64 (local.get $shadow))) (i32.const 1))
+      (then
+        (call $carried
+          (local.get $value) (local.get $at) (local.get $what) (local.get $depth)))))
+
+  (func $write (export "write") (param $at i64) (param $what i64) (param $depth i32)
     (local $slot i32) (local $log i32)
     (call $read (local.get $at) (local.get $what) (local.get $depth))
     (if (i64.ge_u (local.get $at) (i64.extend_i32_u (global.get $gc_sp))) (then (return)))

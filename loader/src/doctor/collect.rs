@@ -8,15 +8,11 @@
 
 use runtime::stats::Stat;
 
-use super::diagnosis::Suspect;
 use super::objects::{Call, Death, Holder, Id, Loss, Objects};
 use super::state::{LOG_BYTES, State};
 use super::trace::TraceId;
 use crate::exports::Context;
 use crate::report::POISON_BYTE;
-
-/// More roots that look like freed objects than this are not kept.
-const KEPT_SUSPECTS: usize = 16;
 
 /// What is being marked.
 struct Marking<'a> {
@@ -27,8 +23,6 @@ struct Marking<'a> {
     pending: Vec<Id>,
     /// Words looked at.
     words: u64,
-    /// Root slots that hold the address of a dead object.
-    stale: Vec<(u32, Id)>,
 }
 
 impl Marking<'_> {
@@ -42,16 +36,8 @@ impl Marking<'_> {
     fn candidate(&mut self, word: u32, holder: Holder) {
         let Some(id) = self.objects.at(word) else { return };
         let object = self.objects.get_mut(id);
-        if object.base != word && !self.interior {
-            return;
-        }
-        if object.death.is_some() {
-            if let Holder::Slot(slot) = holder {
-                self.stale.push((slot, id));
-            }
-            return;
-        }
-        if object.marked != self.collection {
+        let is_meant = object.base == word || self.interior;
+        if is_meant && object.death.is_none() && object.marked != self.collection {
             object.marked = self.collection;
             object.holder = holder;
             if object.is_scanned() {
@@ -140,9 +126,14 @@ impl State {
         cx: &mut impl Context,
         in_flight: Option<u32>,
     ) -> wasmtime::Result<()> {
-        self.quarantine.set_in_flight(&mut *cx, &self.exports, in_flight.unwrap_or(0));
+        let in_flight = in_flight.filter(|&object| self.objects.alive_at(object).is_some());
+        if let Some(object) = in_flight {
+            self.exports.gc_pin.call(&mut *cx, object)?;
+        }
         let outcome = self.exports.gc_collect.call(&mut *cx, ());
-        self.quarantine.set_in_flight(&mut *cx, &self.exports, 0);
+        if let Some(object) = in_flight {
+            self.exports.gc_unpin.call(&mut *cx, object)?;
+        }
         self.hidden.collections += 1;
         self.note_real_collection(cx);
         outcome
@@ -176,6 +167,7 @@ impl State {
         let dead = self.take_dead();
         cost += (self.objects.alive.len() + dead.len()) as u64;
         let high = self.checks.take_high(&mut *cx, sp);
+        let high = high.clamp(self.exports.gc_stack_base, self.exports.gc_stack_limit);
         cost += u64::from(high - self.exports.gc_stack_base) / 4;
         if !dead.is_empty() {
             let trace = self.keep_trace(&mut *cx);
@@ -198,7 +190,6 @@ impl State {
             interior: self.interior,
             pending: Vec::new(),
             words: 0,
-            stale: Vec::new(),
         };
         marking.range(self.exports.gc_stack_base, sp, Holder::Slot);
         for &(start, end) in &self.ranges {
@@ -211,31 +202,7 @@ impl State {
             marking.candidate(object, Holder::InFlight);
         }
         marking.drain();
-        let (words, stale) = (marking.words, marking.stale);
-        for (slot, id) in stale {
-            self.suspect(slot, id);
-        }
-        words
-    }
-
-    /// Notes that a slot of the shadow stack holds the address of an object that is freed, once for each object.
-    fn suspect(&mut self, slot: u32, id: Id) {
-        let object = self.objects.get(id);
-        let Some(death) = &object.death else { return };
-        let known = self.suspects.iter().any(|suspect| suspect.allocation == object.number);
-        if known || self.suspects.len() >= KEPT_SUSPECTS {
-            return;
-        }
-        let frame = |trace| self.traces.frames(self.traces.get(trace)).into_iter().next();
-        self.suspects.push(Suspect {
-            slot: (slot - self.exports.gc_stack_base) / 4,
-            address: object.base,
-            allocation: object.number,
-            allocated: frame(object.trace),
-            freed: frame(death.trace),
-            collection: death.collection,
-            seen: self.collections,
-        });
+        marking.words
     }
 
     fn take_dead(&mut self) -> Vec<Id> {
@@ -258,6 +225,7 @@ impl State {
                 during,
                 trace,
                 loss,
+                carried: None,
             };
             self.objects.bury(id, death);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::objects::{Death, Holder, Loss, Object};
+use super::objects::{Death, Holder, Id, Loss, Object};
 use super::state::State;
 use super::trace::{Site, Trace};
 use crate::error::Frame;
@@ -84,6 +84,8 @@ pub struct Diagnosis {
     pub during: &'static str,
     /// Where that was called.
     pub freed: Vec<Frame>,
+    /// Where its address was first stored afterwards, and the address it was stored at.
+    pub carried: Option<(u32, Vec<Frame>)>,
     /// The function that needed the object across the collection, at its call that led to it.
     pub culprit: Option<Frame>,
     /// What held the object last.
@@ -103,7 +105,9 @@ impl State {
         };
         let traces = &self.traces;
         let freed = traces.get(death.trace);
-        let culprit = traces.fork(freed, trace).and_then(|site| traces.frame(site));
+        // The first that is known to have believed in it, after the collection.
+        let believer = death.carried.as_ref().map_or(trace, |carried| &carried.trace);
+        let culprit = traces.fork(freed, believer).and_then(|site| traces.frame(site));
         let found = Diagnosis {
             touch,
             touched: traces.frames(trace),
@@ -117,6 +121,10 @@ impl State {
             allocations: death.allocations,
             during: death.during.name(),
             freed: traces.frames(freed),
+            carried: death
+                .carried
+                .as_ref()
+                .map(|carried| (carried.at, traces.frames(&carried.trace))),
             culprit,
             last: self.last_root(death),
         };
@@ -142,7 +150,8 @@ impl State {
             ),
             Loss::Held { by, collection } => match by {
                 Holder::Nobody => {
-                    "none was seen: it was in a local or on the operand stack only".to_owned()
+                    "no collection has seen one: it was in a local or on the operand stack only"
+                        .to_owned()
                 }
                 Holder::Slot(at) => {
                     format!("slot {} of the shadow stack, at collection {collection}", slot(at))
@@ -152,8 +161,8 @@ impl State {
                 }
                 Holder::Pin => format!("a pin, at collection {collection}"),
                 Holder::InFlight => format!(
-                    "none was seen but its own registration, at collection {collection}: \
-                     it was in a local or on the operand stack only"
+                    "its own registration, at collection {collection}; \
+                     after that it was in a local or on the operand stack only"
                 ),
                 Holder::Object(number, offset) => format!(
                     "the object of allocation {number}, {offset} bytes into it, at collection {collection}"
@@ -205,6 +214,7 @@ impl Diagnosis {
                 "collection": self.collection, "allocations": self.allocations, "during": self.during,
                 "backtrace": frames(&self.freed),
             },
+            "carried": self.carried.as_ref().map(|(at, trace)| json!({ "at": at, "backtrace": frames(trace) })),
             "culprit": self.culprit.as_ref().map(frame_json),
             "last_root": self.last,
             "advice": self.advice(),
@@ -229,7 +239,7 @@ fn frame_json(frame: &Frame) -> Value {
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a root is missing: the program {}", self.touch)?;
-        frames(f, "there", &self.touched)?;
+        frames(f, "touched", &self.touched)?;
         write!(
             f,
             "\n  {:<12}{} bytes at {:#010x}: allocation {}, by {}",
@@ -245,6 +255,10 @@ impl fmt::Display for Diagnosis {
             "freed", self.collection, self.allocations, self.during
         )?;
         frames(f, "", &self.freed)?;
+        if let Some((at, trace)) = &self.carried {
+            write!(f, "\n  {:<12}at {at:#010x}, after that", "stored")?;
+            frames(f, "", trace)?;
+        }
         write!(f, "\n  {:<12}{}", "last root", self.last)?;
         if let Some(culprit) = &self.culprit {
             write!(f, "\n  {:<12}{culprit}", "held across")?;
@@ -262,24 +276,48 @@ fn frames(f: &mut fmt::Formatter<'_>, head: &str, frames: &[Frame]) -> fmt::Resu
     Ok(())
 }
 
-/// A slot of the shadow stack that holds the address of an object that was freed before: it may have been rooted too
-/// late, or be a number that looks like it.
+/// The address of an object that was freed before is pushed as a root: it may be rooted too late, or be a number that looks
+/// like it.
 #[derive(Clone, Debug)]
 pub struct Suspect {
-    /// The slot, from 0 on.
+    /// The slot of the shadow stack, from 0 on.
     pub slot: u32,
     /// The address.
     pub address: u32,
+    /// Where it is stored in the slot.
+    pub pushed: Option<Frame>,
     /// The number of the object's allocation.
     pub allocation: u64,
     /// Where it was allocated.
     pub allocated: Option<Frame>,
-    /// Where the collection was called that freed it.
-    pub freed: Option<Frame>,
-    /// That collection's number.
+    /// The collection that freed it.
     pub collection: u64,
-    /// The collection that saw it in the slot.
-    pub seen: u64,
+    /// Where that was called.
+    pub freed: Option<Frame>,
+}
+
+impl State {
+    /// Notes a suspect.
+    pub(super) fn suspect(&mut self, at: u32, id: Id, trace: &Trace) {
+        /// More are not kept.
+        const KEPT: usize = 16;
+        let object = self.objects.get(id);
+        let Some(death) = object.death.as_deref() else { return };
+        if self.suspects.len() >= KEPT {
+            return;
+        }
+        let traces = &self.traces;
+        let innermost = |trace: &Trace| trace.sites.first().and_then(|&site| traces.frame(site));
+        self.suspects.push(Suspect {
+            slot: (at - self.exports.gc_stack_base) / 4,
+            address: object.base,
+            pushed: innermost(trace),
+            allocation: object.number,
+            allocated: innermost(traces.get(object.trace)),
+            collection: death.collection,
+            freed: innermost(traces.get(death.trace)),
+        });
+    }
 }
 
 impl fmt::Display for Suspect {
@@ -288,15 +326,18 @@ impl fmt::Display for Suspect {
             |frame: &Option<Frame>| frame.as_ref().map_or("the host".to_owned(), Frame::to_string);
         write!(
             f,
-            "slot {} of the shadow stack holds {:#010x} at collection {}, the address of an object that collection {} \
-             had freed (allocation {}, in {}; freed in {}): a root pushed too late, or a number that looks like it",
+            "slot {} of the shadow stack is given {:#010x}, the address of an object that was freed before: a root that \
+             comes too late, or a number that looks like one\n  \
+             pushed      {}\n  \
+             allocated   {} (allocation {})\n  \
+             freed       {} (collection {})",
             self.slot,
             self.address,
-            self.seen,
-            self.collection,
-            self.allocation,
+            at(&self.pushed),
             at(&self.allocated),
-            at(&self.freed)
+            self.allocation,
+            at(&self.freed),
+            self.collection
         )
     }
 }

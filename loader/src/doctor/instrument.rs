@@ -7,7 +7,8 @@
 //! i32.store offset=8      →   local.set $value
 //!                             local.tee $address
 //!                             local.get $address  i64.extend_i32_u  i64.const 8  i64.add
-//!                             i64.const (site << 8 | 4)  local.get $depth  call $write
+//!                             i64.const (site << 8 | 4)  local.get $depth
+//!                             local.get $value  call $store
 //!                             local.get $value
 //!                             i32.store offset=8
 //! ```
@@ -68,7 +69,7 @@ pub(super) fn instrument(wasm: &[u8], first_site: u32) -> Result<Option<Instrume
 }
 
 /// What is imported from [`MODULE`], with its parameters and results.
-const IMPORTS: [(&str, &[ValType], &[ValType]); 7] = {
+const IMPORTS: [(&str, &[ValType], &[ValType]); 8] = {
     use ValType::{I32, I64};
     [
         ("entered", &[], &[I32]),
@@ -76,6 +77,7 @@ const IMPORTS: [(&str, &[ValType], &[ValType]); 7] = {
         ("leaving", &[I32], &[]),
         ("read", &[I64, I64, I32], &[]),
         ("write", &[I64, I64, I32], &[]),
+        ("store", &[I64, I64, I32, I32], &[]),
         ("range", &[I32, I32, I64, I32], &[]),
         ("moved", &[I32, I32], &[]),
     ]
@@ -89,6 +91,7 @@ enum Check {
     Leaving,
     Read,
     Write,
+    Store,
     Range,
     Moved,
 }
@@ -257,7 +260,8 @@ impl Rewriter {
     ) {
         if let Some(found) = access(operator) {
             if self.is_runtimes(found.memarg.memory) {
-                self.check_access(code, &found, place, scratch);
+                let is_word = matches!(operator, Operator::I32Store { .. });
+                self.check_access(code, &found, is_word, place, scratch);
             }
             return;
         }
@@ -299,6 +303,7 @@ impl Rewriter {
         &mut self,
         code: &mut InstructionSink<'_>,
         found: &Access,
+        is_word: bool,
         place: Place,
         scratch: Scratch,
     ) {
@@ -316,7 +321,12 @@ impl Rewriter {
             .i64_add()
             .i64_const(i64::from(site) << 8 | i64::from(found.bytes()))
             .local_get(scratch.depth);
-        self.call(code, if found.writes { Check::Write } else { Check::Read });
+        if is_word {
+            // What is stored may be the address of a freed object.
+            code.local_get(operands[0]);
+        }
+        let check = if found.writes { Check::Write } else { Check::Read };
+        self.call(code, if is_word { Check::Store } else { check });
         for &operand in &operands {
             code.local_get(operand);
         }

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::trace::{Site, TraceId};
+use super::trace::{Site, Trace, TraceId};
 
 /// A function of the runtime that programs call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,16 @@ pub(super) struct Death {
     pub(super) during: Call,
     pub(super) trace: TraceId,
     pub(super) loss: Loss,
+    /// Where its address was first stored afterwards.
+    pub(super) carried: Option<Carried>,
+}
+
+/// The address of a dead object was stored.
+#[derive(Clone, Debug)]
+pub(super) struct Carried {
+    /// Where to.
+    pub(super) at: u32,
+    pub(super) trace: Trace,
 }
 
 /// An object.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wasmparser::{KnownCustom, Name, Parser, Payload};
 
+use super::access;
 use super::instrument::{Instrumented, Place};
 use crate::error::Frame;
 use crate::locate;
@@ -87,15 +88,11 @@ impl Origin {
         self.frame(place.function, Some(place.offset as usize))
     }
 
-    /// Where the module's code is: the instruction at a place.
+    /// The name of the instruction at a place.
     pub(super) fn instruction(&self, place: Place) -> Option<String> {
-        let reader = wasmparser::BinaryReader::new(
-            self.wasm.get(place.offset as usize..)?,
-            place.offset as usize,
-        );
-        let operator = wasmparser::OperatorsReader::new(reader).read().ok()?;
-        let words = format!("{operator:?}");
-        Some(words.split([' ', '{']).next().unwrap_or_default().to_owned())
+        let offset = place.offset as usize;
+        let reader = wasmparser::BinaryReader::new(self.wasm.get(offset..)?, offset);
+        Some(access::text(&wasmparser::OperatorsReader::new(reader).read().ok()?))
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use super::trace::Site;
 
 /// Words of work that a safepoint earns.
-const EARNED: u64 = 3000;
+const EARNED: u64 = 1000;
 /// How often a call gets a collection that it has not earned.
 const VISITS: u32 = 3;
 /// Words of work that there are for those, in all.
@@ -81,6 +81,10 @@ impl Pace {
         self.passed = 0;
         self.credit = 0;
         self.cost = cost;
+        if site == 0 {
+            // Not a call of a program's.
+            return;
+        }
         let visits = self.visits.entry(site).or_insert(0);
         *visits += 1;
         self.visited += u64::from(*visits == 1);

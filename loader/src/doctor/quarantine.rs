@@ -1,11 +1,11 @@
 //! Memory of the dead that is not handed out again yet.
 //!
 //! The runtime knows nothing of it. It is kept from reusing a dead object's memory by a root range that the doctor has in
-//! pages of its own: a word of it for each object. The first word is for the object that is being registered.
+//! pages of its own: a word of it for each object.
 //!
 //! ```text
-//! ring:  [ in flight | object | object | 0 | 0 | ... ]      as many as RING_PAGES hold
-//!                      ^ next to leave       ^ next to come
+//! ring:  [ 0 | object | object | 0 | 0 | ... ]      as many as RING_PAGES hold
+//!              ^ next to leave     ^ next to come
 //! ```
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use crate::exports::{Context, Exports};
 const RING_PAGES: u64 = 16;
 const RING_BYTES: u32 = RING_PAGES as u32 * (1 << 16);
 /// Objects that the ring has words for.
-const RING_WORDS: u32 = RING_BYTES / 4 - 1;
+const RING_WORDS: u32 = RING_BYTES / 4;
 
 /// The quarantine.
 pub(super) struct Quarantine {
@@ -90,7 +90,7 @@ impl Quarantine {
             return false;
         }
         let Some(start) = self.ring(&mut cx, exports) else { return false };
-        let word = start + 4 + self.next * 4;
+        let word = start + self.next * 4;
         self.next = (self.next + 1) % RING_WORDS;
         if exports.write(&mut cx, word, &base.to_le_bytes()).is_err() {
             return false;
@@ -120,12 +120,5 @@ impl Quarantine {
             let _ = exports.write(&mut cx, word, &[0; 4]);
         }
         released
-    }
-
-    /// Roots the object that is being registered, or nothing.
-    pub(super) fn set_in_flight(&self, cx: impl Context, exports: &Exports, object: u32) {
-        if let Ring::At(start) = self.ring {
-            let _ = exports.write(cx, start, &object.to_le_bytes());
-        }
     }
 }

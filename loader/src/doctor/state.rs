@@ -83,8 +83,18 @@ impl Checks {
         }
         let shadow = self.memory.data_mut(&mut cx);
         let end = shadow.len().min(end as usize);
-        shadow[first as usize..end].fill(u8::from(freed));
+        if let Some(shadow) = shadow.get_mut(first as usize..end) {
+            shadow.fill(u8::from(freed));
+        }
         Ok(())
+    }
+
+    /// Notes that the address of a freed object was seen to be stored.
+    pub(super) fn mark_carried(&self, mut cx: impl Context, base: u32) {
+        let at = self.shadow as usize + (base / 8) as usize;
+        if let Some(mark) = self.memory.data_mut(&mut cx).get_mut(at) {
+            *mark = 2;
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use wasmtime::{AsContextMut, Caller, Func, Linker, format_err};
 
 use super::diagnosis::Touch;
 use super::instrument::MODULE;
-use super::objects::{Call, Object};
+use super::objects::{Call, Carried, Object};
 use super::state::{Shared, State};
 use super::trace::Trace;
 use crate::host::HostState;
@@ -182,6 +182,16 @@ fn wrap_checks(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::Res
     define!(linker, shared, MODULE, "fault", |state, cx, at: u64, what: u64, depth: u32| -> () {
         state.accessed(&mut cx, at, u64::from(what as u8), what, depth)
     });
+    define!(linker, shared, MODULE, "carried", |state,
+                                                cx,
+                                                value: u32,
+                                                at: u64,
+                                                what: u64,
+                                                depth: u32|
+     -> () {
+        state.carried(&mut cx, value, at as u32, what, depth);
+        Ok(())
+    });
     define!(linker, shared, MODULE, "range", |state,
                                               cx,
                                               at: u32,
@@ -329,11 +339,25 @@ impl State {
         let site = (what >> 8) as u32;
         let trace = self.full_trace(cx, depth).with(site);
         let instruction = self.traces.instruction(site).unwrap_or_default();
-        let writes = ["Store", "Rmw", "Fill", "Init"].iter().any(|part| instruction.contains(part));
-        Err(self.fault(
-            Touch::Access { writes, bytes: count, address, instruction },
-            &object,
-            &trace,
-        ))
+        let writes = ["store", "rmw", "fill", "init"].iter().any(|part| instruction.contains(part));
+        let touch = Touch::Access { writes, bytes: count, address, instruction };
+        Err(self.fault(touch, &object, &trace))
+    }
+
+    /// An i32 is being stored that lies in a dead object: if it is its address, that says who still believes in it.
+    fn carried(&mut self, cx: &mut Cx<'_>, value: u32, at: u32, what: u64, depth: u32) {
+        let Some(id) = self.objects.dead_at(value).filter(|&id| self.objects.get(id).base == value)
+        else {
+            return;
+        };
+        let trace = self.full_trace(cx, depth).with((what >> 8) as u32);
+        self.checks.mark_carried(&mut *cx, value);
+        let exports = &self.exports;
+        if (exports.gc_stack_base..exports.gc_stack_limit).contains(&at) {
+            self.suspect(at, id, &trace);
+        }
+        if let Some(death) = &mut self.objects.get_mut(id).death {
+            death.carried.get_or_insert(Carried { at, trace });
+        }
     }
 }
