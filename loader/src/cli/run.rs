@@ -1,6 +1,7 @@
 //! `loader run`: a program, instantiated against the runtime and run within limits.
 
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use wasmtime::{Trap, Val};
 
 use super::outcome::{Outcome, Printer};
 use super::{bad_input, options, values};
+use crate::doctor::eager_window;
 use crate::error::{Error, InputError, TrapReport};
 use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
 
@@ -46,6 +48,14 @@ pub(super) struct RunArgs {
     /// Collect at every Nth allocation or registration; without N, at each
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
     eager: Option<u32>,
+
+    /// Collect so from this allocation on; the first is 1
+    #[arg(long, value_name = "A")]
+    eager_from: Option<u64>,
+
+    /// Collect so up to this allocation
+    #[arg(long, value_name = "B")]
+    eager_until: Option<u64>,
 
     /// Fill freed objects with 0xDB
     #[arg(long)]
@@ -83,7 +93,9 @@ pub(super) struct RunArgs {
 impl RunArgs {
     fn config(&self) -> Config {
         let mut options = Vec::new();
-        if let Some(n) = self.eager {
+        if let Some(n) = self.eager
+            && self.window().is_none()
+        {
             options.push((GcOption::Eager, n));
         }
         if self.poison {
@@ -102,6 +114,12 @@ impl RunArgs {
             capture_output: self.json,
             ..Config::default()
         }
+    }
+
+    /// The allocations that EAGER is on for, where it is not for all.
+    fn window(&self) -> Option<RangeInclusive<u64>> {
+        let given = self.eager_from.is_some() || self.eager_until.is_some();
+        given.then(|| self.eager_from.unwrap_or(0)..=self.eager_until.unwrap_or(u64::MAX))
     }
 
     fn wasm_stack(&self) -> usize {
@@ -164,7 +182,11 @@ impl Session {
                 RuntimeModule::new(build.name(), build.wasm(), &config)?
             }
         };
-        Ok(Self { instance: Instance::from_module(&runtime, &config)?, libraries, program })
+        let mut instance = Instance::from_module(&runtime, &config)?;
+        if let Some(window) = args.window() {
+            eager_window(&mut instance, args.eager.unwrap_or(1), window)?;
+        }
+        Ok(Self { instance, libraries, program })
     }
 
     /// What was called, if anything was, and what it returned.

@@ -14,6 +14,9 @@ use super::trace::TraceId;
 use crate::exports::Context;
 use crate::report::POISON_BYTE;
 
+/// No object lies in the first page, which holds data of the runtime's own.
+const LEAST_OBJECT: u32 = 1 << 16;
+
 /// What is being marked.
 struct Marking<'a> {
     memory: &'a [u8],
@@ -26,13 +29,6 @@ struct Marking<'a> {
 }
 
 impl Marking<'_> {
-    fn word(&self, address: u32) -> u32 {
-        let at = address as usize;
-        self.memory
-            .get(at..at + 4)
-            .map_or(0, |word| u32::from_le_bytes(word.try_into().unwrap_or_default()))
-    }
-
     fn candidate(&mut self, word: u32, holder: Holder) {
         let Some(id) = self.objects.at(word) else { return };
         let object = self.objects.get_mut(id);
@@ -47,11 +43,19 @@ impl Marking<'_> {
     }
 
     fn range(&mut self, start: u32, end: u32, holder: impl Fn(u32) -> Holder) {
-        let end = end.min(u32::try_from(self.memory.len()).unwrap_or(u32::MAX));
-        self.words += u64::from(end.saturating_sub(start) / 4);
-        for address in (start..end).step_by(4) {
-            self.candidate(self.word(address), holder(address));
+        let memory = self.memory;
+        let end = memory.len().min(end as usize);
+        let Some(words) = memory.get(start as usize..end) else { return };
+        let mut address = start;
+        for word in words.chunks_exact(4) {
+            let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            // Most words are no addresses of objects; the look-up is for the others.
+            if word >= LEAST_OBJECT && (word.is_multiple_of(8) || self.interior) {
+                self.candidate(word, holder(address));
+            }
+            address += 4;
         }
+        self.words += words.len() as u64 / 4;
     }
 
     fn drain(&mut self) {

@@ -33,6 +33,7 @@ mod shape;
 mod state;
 mod trace;
 mod watch;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use runtime::options::GcOption;
 use wasmtime::{Global, GlobalType, Module, Mutability, Val, ValType};
 
 pub use diagnosis::{Diagnosis, Suspect, Touch};
+pub use window::eager_window;
 
 use crate::Instance;
 use crate::error::{Error, InputError};

@@ -27,6 +27,8 @@ pub(super) struct Quarantine {
     /// The objects with their words' addresses and their sizes, the oldest first.
     queue: VecDeque<(Id, u32, u32)>,
     bytes: u64,
+    /// Bytes of dead objects that it could not take: the runtime may have them at its next collection.
+    loose: u64,
     /// The word that the next one gets.
     next: u32,
 }
@@ -40,7 +42,7 @@ enum Ring {
 
 impl Quarantine {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, ring: Ring::NotYet, queue: VecDeque::new(), bytes: 0, next: 0 }
+        Self { limit, ring: Ring::NotYet, queue: VecDeque::new(), bytes: 0, loose: 0, next: 0 }
     }
 
     /// Objects in it, and their bytes.
@@ -77,38 +79,51 @@ impl Quarantine {
         Some(start)
     }
 
-    /// Keeps an object's memory; false if it cannot be kept.
+    /// Keeps an object's memory, if it can.
     pub(super) fn keep(
         &mut self,
-        mut cx: impl Context,
+        cx: impl Context,
         exports: &Exports,
         id: Id,
         base: u32,
         size: u32,
-    ) -> bool {
+    ) {
+        match self.take_word(cx, exports, base, size) {
+            Some(word) => {
+                self.queue.push_back((id, word, size));
+                self.bytes += u64::from(size);
+            }
+            None => self.loose += u64::from(size),
+        }
+    }
+
+    /// A word of the ring that keeps this object.
+    fn take_word(
+        &mut self,
+        mut cx: impl Context,
+        exports: &Exports,
+        base: u32,
+        size: u32,
+    ) -> Option<u32> {
         if u64::from(size) > self.limit || self.queue.len() as u32 >= RING_WORDS {
-            return false;
+            return None;
         }
-        let Some(start) = self.ring(&mut cx, exports) else { return false };
-        let word = start + self.next * 4;
+        let word = self.ring(&mut cx, exports)? + self.next * 4;
         self.next = (self.next + 1) % RING_WORDS;
-        if exports.write(&mut cx, word, &base.to_le_bytes()).is_err() {
-            return false;
-        }
-        self.queue.push_back((id, word, size));
-        self.bytes += u64::from(size);
-        true
+        exports.write(&mut cx, word, &base.to_le_bytes()).ok()?;
+        Some(word)
     }
 
     /// Whether it holds more than it may.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes > self.limit || self.queue.len() as u32 >= RING_WORDS
+        self.bytes > self.limit || self.loose > self.limit || self.queue.len() as u32 >= RING_WORDS
     }
 
-    /// Lets the oldest go until half of what it may hold is left, or none. Their memory is free at the runtime's next
-    /// collection.
+    /// Lets the oldest go until half of what it may hold is left, or `all`. Their memory is free at the runtime's next
+    /// collection. False if that frees nothing.
     pub(super) fn release(&mut self, mut cx: impl Context, exports: &Exports, all: bool) -> bool {
-        let released = !self.queue.is_empty();
+        let released = !self.queue.is_empty() || self.loose > 0;
+        self.loose = 0;
         let (bytes, words) = if all { (0, 0) } else { (self.limit / 2, RING_WORDS as usize / 2) };
         while let Some(&(_, word, size)) = self.queue.front() {
             if self.bytes <= bytes && self.queue.len() <= words {

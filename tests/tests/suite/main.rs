@@ -2,6 +2,7 @@
 
 mod abi;
 mod acceptance;
+mod doctor;
 mod errors;
 mod guests;
 mod marking;
