@@ -194,7 +194,8 @@ fn advice(trap: &TrapReport) -> Vec<String> {
             }
             ErrorCode::NotAnObject if trap.arg == POISON => {
                 lines.push(
-                    "the pointer is poison: it was read from an object that had been freed".into(),
+                    "the pointer is poison: it was read from an object that had been freed; `loader doctor` says which"
+                        .into(),
                 );
             }
             _ => {}
@@ -207,16 +208,34 @@ fn advice(trap: &TrapReport) -> Vec<String> {
                 "look for endless recursion; for deep recursion allow a larger native stack".into(),
             );
         }
-        Some(Trap::MemoryOutOfBounds) => {
-            lines.push(
-                "look for a wild or stale pointer; EAGER and POISON show a missing root".into(),
-            );
-        }
+        Some(Trap::MemoryOutOfBounds) => match faulting_address(&trap.message) {
+            Some(address) if is_near_poison(address) => lines.push(format!(
+                "the address {address:#x} is poison, {POISON:#x} with an offset: the pointer was read from an object that \
+                 had been freed; `loader doctor` says which"
+            )),
+            _ => lines.push(
+                "look for a wild or stale pointer; EAGER and POISON show a missing root, `loader doctor` says where".into(),
+            ),
+        },
         Some(Trap::Interrupt) => lines.push("look for an endless loop, or allow more time".into()),
         Some(Trap::OutOfFuel) => lines.push("look for an endless loop, or allow more fuel".into()),
         _ => {}
     }
     lines
+}
+
+/// The address that the engine names in its words for an access outside memory.
+fn faulting_address(message: &str) -> Option<u64> {
+    let (_, rest) = message.split_once("wasm address 0x")?;
+    let digits = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+/// Whether an address is what a program makes of a pointer that it read from poisoned memory.
+fn is_near_poison(address: u64) -> bool {
+    /// Fields lie so many bytes behind the pointer to their object.
+    const OFFSETS: u64 = 1 << 16;
+    (u64::from(POISON)..u64::from(POISON) + OFFSETS).contains(&address)
 }
 
 fn backtrace(f: &mut fmt::Formatter<'_>, frames: &[Frame]) -> fmt::Result {

@@ -41,12 +41,12 @@ pub(super) struct DoctorArgs {
     eager: Option<u32>,
 
     /// Collect from this allocation on; the first is 1
-    #[arg(long, value_name = "A", default_value_t = 0)]
-    eager_from: u64,
+    #[arg(long, value_name = "A")]
+    eager_from: Option<u64>,
 
     /// Collect up to this allocation
-    #[arg(long, value_name = "B", default_value_t = u64::MAX, hide_default_value = true)]
-    eager_until: u64,
+    #[arg(long, value_name = "B")]
+    eager_until: Option<u64>,
 
     /// Keep so many bytes of dead objects from being used again
     #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "64MiB")]
@@ -86,13 +86,14 @@ impl DoctorArgs {
         }
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
-            every: self.eager,
-            from: self.eager_from,
-            until: self.eager_until,
-            quarantine: self.quarantine,
-        }
+    fn settings(&self) -> Result<Settings, InputError> {
+        let window = options::window(self.eager_from, self.eager_until)?;
+        let all =
+            Settings { every: self.eager, quarantine: self.quarantine, ..Settings::default() };
+        Ok(match window {
+            Some(window) => Settings { from: *window.start(), until: *window.end(), ..all },
+            None => all,
+        })
     }
 
     fn wasm_stack(&self) -> usize {
@@ -143,7 +144,7 @@ impl Visit {
         let libraries = args.with.iter().map(|with| library(with)).collect::<Result<_, Error>>()?;
         let config = args.config();
         let mut instance = Instance::from_module(&RuntimeModule::embedded(&config)?, &config)?;
-        let doctor = Doctor::attach(&mut instance, args.settings())?;
+        let doctor = Doctor::attach(&mut instance, args.settings()?)?;
         Ok(Self { instance, doctor, libraries, program })
     }
 

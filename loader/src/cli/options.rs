@@ -1,10 +1,12 @@
 //! Sizes, times and the runtime's options on the command line.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use runtime::options::{GcOption, OPTIONS};
 
+use crate::error::InputError;
 use crate::imports::choice;
 
 /// `NAME=VALUE`. The name is taken in any case, and with hyphens; the value may be a size with its unit.
@@ -61,6 +63,22 @@ impl Timeout {
         }
         Duration::try_from_secs_f64(seconds).map(|time| Self(Some(time))).map_err(|_| wrong())
     }
+}
+
+/// The allocations from `--eager-from` to `--eager-until`; `None` is all.
+pub(super) fn window(
+    from: Option<u64>,
+    until: Option<u64>,
+) -> Result<Option<RangeInclusive<u64>>, InputError> {
+    if from.is_none() && until.is_none() {
+        return Ok(None);
+    }
+    let (from, until) = (from.unwrap_or(1), until.unwrap_or(u64::MAX));
+    if from > until {
+        let cause = format!("the window ends before it begins, at allocation {from}");
+        return Err(InputError::new(format!("--eager-until {until}"), cause));
+    }
+    Ok(Some(from..=until))
 }
 
 #[cfg(test)]

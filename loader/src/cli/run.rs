@@ -1,7 +1,6 @@
 //! `loader run`: a program, instantiated against the runtime and run within limits.
 
 use std::io::{self, Write};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -94,7 +93,8 @@ impl RunArgs {
     fn config(&self) -> Config {
         let mut options = Vec::new();
         if let Some(n) = self.eager
-            && self.window().is_none()
+            && self.eager_from.is_none()
+            && self.eager_until.is_none()
         {
             options.push((GcOption::Eager, n));
         }
@@ -114,12 +114,6 @@ impl RunArgs {
             capture_output: self.json,
             ..Config::default()
         }
-    }
-
-    /// The allocations that EAGER is on for, where it is not for all.
-    fn window(&self) -> Option<RangeInclusive<u64>> {
-        let given = self.eager_from.is_some() || self.eager_until.is_some();
-        given.then(|| self.eager_from.unwrap_or(0)..=self.eager_until.unwrap_or(u64::MAX))
     }
 
     fn wasm_stack(&self) -> usize {
@@ -183,7 +177,7 @@ impl Session {
             }
         };
         let mut instance = Instance::from_module(&runtime, &config)?;
-        if let Some(window) = args.window() {
+        if let Some(window) = options::window(args.eager_from, args.eager_until)? {
             eager_window(&mut instance, args.eager.unwrap_or(1), window)?;
         }
         Ok(Self { instance, libraries, program })

@@ -1,0 +1,182 @@
+//! `loader doctor` from outside, and `docs/doctor.md`, whose examples are run.
+//!
+//! `BLESS=1 cargo test -p loader --test doctor` writes what the commands say into the page.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs the command at the root of the repository; checks that it did not panic.
+fn loader(args: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_loader"))
+        .args(args)
+        .current_dir(root())
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .expect("the command starts");
+    let errors = stderr(&output);
+    assert!(!errors.contains("panicked"), "`loader {}` says\n{errors}", args.join(" "));
+    output
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn file(name: &str, contents: impl AsRef<[u8]>) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, contents).expect("the folder for temporary files is writable");
+    path.to_str().expect("the path is text").to_owned()
+}
+
+/// Each block of the page that begins with a prompt holds what the command says.
+#[test]
+fn the_page_shows_what_the_command_says() {
+    const OPEN: &str = "```console\n$ loader ";
+    let path = root().join("docs/doctor.md");
+    let page = std::fs::read_to_string(&path).expect("the page is there");
+    let mut fresh = String::new();
+    let mut rest = page.as_str();
+    let mut commands = 0;
+    while let Some((before, from)) = rest.split_once(OPEN) {
+        let (command, after) = from.split_once('\n').expect("the command has an end");
+        let (_, after) = after.split_once("```").expect("the block has an end");
+        let output = loader(&command.split(' ').collect::<Vec<_>>());
+        // The first block is an invitation.
+        let said = if commands == 0 { String::new() } else { stdout(&output) + &stderr(&output) };
+        fresh.push_str(&format!("{before}{OPEN}{command}\n{said}```"));
+        rest = after;
+        commands += 1;
+    }
+    fresh.push_str(rest);
+    assert_eq!(commands, 4);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, fresh).expect("the page can be written");
+    } else {
+        assert_eq!(page, fresh, "refresh it: BLESS=1 cargo test -p loader --test doctor");
+    }
+}
+
+#[test]
+fn exit_codes_are_those_of_run() {
+    let code = |args: &[&str]| loader(args).status.code();
+    assert_eq!(code(&["doctor", "tests/guests/list.wat", "--invoke", "main", "100"]), Some(0));
+    assert_eq!(code(&["doctor", "tests/guests/buggy_popped.wat"]), Some(1));
+    let trap = file("doctor-trap.wat", r#"(module (func (export "main") unreachable))"#);
+    assert_eq!(code(&["doctor", &trap]), Some(1));
+    for bad in [
+        &["doctor", "no/such/file.wat"][..],
+        &["doctor", "tests/guests/list.wat", "--invoke", "main", "many"],
+        &["doctor", "tests/guests/list.wat", "--invoke", "mian", "1"],
+        &["doctor", "tests/guests/list.wat", "--eager=0"],
+        &["doctor", "tests/guests/buggy_popped.wat", "--eager-from", "5", "--eager-until", "4"],
+        &["run", "tests/guests/buggy_popped.wat", "--eager-from", "5", "--eager-until", "4"],
+        &["doctor", &file("doctor-type.wat", "(module (func (result i32) (i64.const 1)))")],
+        &["doctor", &file("doctor-import.wat", r#"(module (import "runtime" "aloc" (func)))"#)],
+    ] {
+        let output = loader(bad);
+        assert_eq!(output.status.code(), Some(2), "{bad:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn json_has_the_whole_diagnosis() {
+    let output = loader(&["doctor", "tests/guests/buggy_operand.wat", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let found = &json["diagnosis"];
+    assert_eq!(found["culprit"]["function"], "two_and_three");
+    assert_eq!(found["freed"]["during"], "register_wrapper");
+    assert_eq!(found["freed"]["backtrace"][0]["function"], "wrap");
+    assert_eq!(found["touch"]["kind"], "read");
+    assert_eq!(found["object"]["handle"]["kind"], 3);
+    let output = loader(&["doctor", "tests/guests/list.wat", "--json", "--invoke", "main", "50"]);
+    assert_eq!(output.status.code(), Some(0));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(json["diagnosis"], serde_json::Value::Null);
+    assert_eq!((&json["results"][0], &json["allocations"]), (&1275.into(), &50.into()));
+}
+
+/// A library that pops too early, and a program that calls it: backtraces go through both.
+#[test]
+fn several_programs_are_examined_together() {
+    let library = file(
+        "doctor-library.wat",
+        r#"(module
+  (import "runtime" "memory" (memory 1))
+  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (func $two (export "two") (param $first i32) (result i32)
+    (drop (call $alloc (i32.const 8)))
+    (local.get $first)))"#,
+    );
+    let program = file(
+        "doctor-program.wat",
+        r#"(module
+  (import "runtime" "memory" (memory 1))
+  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (import "library" "two" (func $two (param i32) (result i32)))
+  (func $use (export "main") (result i32)
+    (i32.load (call $two (call $alloc (i32.const 8))))))"#,
+    );
+    let output = loader(&["doctor", &program, "--with", &format!("library={library}")]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["doctor-library.wat!two at", "doctor-program.wat!use at", "held across"] {
+        assert!(said.contains(part), "{part} is missing:\n{said}");
+    }
+}
+
+/// The bug shows with EAGER and POISON exactly if the third allocation collects; the fourth line of the report says what
+/// poison is.
+#[test]
+fn run_collects_in_a_window_of_allocations() {
+    let sum = |window: &[&str]| {
+        let mut args = vec!["run", "tests/guests/buggy_popped.wat", "--poison"];
+        args.extend(window);
+        loader(&args)
+    };
+    for harmless in [
+        &["--eager-until", "2"][..],
+        &["--eager-from", "4"],
+        &["--eager", "--eager-from", "1", "--eager-until", "2"],
+        &["--eager=3", "--eager-until", "2"],
+    ] {
+        let output = sum(harmless);
+        assert_eq!(stdout(&output), "42\n", "{harmless:?}: {}", stderr(&output));
+    }
+    for harmful in [
+        &["--eager"][..],
+        &["--eager-from", "3"],
+        &["--eager-from", "3", "--eager-until", "3"],
+        &["--eager=3", "--eager-until", "3"],
+    ] {
+        assert_ne!(stdout(&sum(harmful)), "42\n", "{harmful:?}");
+    }
+}
+
+#[test]
+fn a_poisoned_address_is_explained() {
+    let program = file(
+        "doctor-poison.wat",
+        r#"(module
+  (import "runtime" "memory" (memory 1))
+  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (func (export "main") (result i32)
+    (local $p i32)
+    (local.set $p (call $alloc (i32.const 16)))
+    (i32.store (local.get $p) (call $alloc (i32.const 24)))
+    (i32.load offset=4 (i32.load offset=8 (local.get $p)))))"#,
+    );
+    let output = loader(&["run", &program, "--eager", "--poison"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("0xdbdbdbdf is poison"), "{said}");
+}
