@@ -169,8 +169,12 @@ fn a_poisoned_address_is_explained() {
         r#"(module
   (import "runtime" "memory" (memory 1))
   (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
   (func (export "main") (result i32)
     (local $p i32)
+    ;; keeps the block in use, and so the poison where it is
+    (i32.store (global.get $gc_sp) (call $alloc (i32.const 16)))
+    (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4)))
     (local.set $p (call $alloc (i32.const 16)))
     (i32.store (local.get $p) (call $alloc (i32.const 24)))
     (i32.load offset=4 (i32.load offset=8 (local.get $p)))))"#,

@@ -175,7 +175,8 @@ impl State {
     /// Whether `gc_sp` is what it may be.
     pub(super) fn stack_is_sound(&self, cx: impl Context) -> bool {
         let sp = self.exports.sp(cx);
-        (self.exports.gc_stack_base..=self.exports.gc_stack_limit).contains(&sp) && sp % 4 == 0
+        (self.exports.gc_stack_base..=self.exports.gc_stack_limit).contains(&sp)
+            && sp.is_multiple_of(4)
     }
 
     /// Enters an object that the runtime has just handed out.
