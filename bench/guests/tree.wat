@@ -7,6 +7,7 @@
   ;; The subtree of node $i, and the nodes' sum, made from the top: a node is older than its children.
   (func $fill (param $node i32) (param $i i32) (param $n i32)
     (local $child i32)
+    (@dirty (i64.store (local.get $node) (i64.const 0)))
     (i32.store offset=8 (local.get $node) (local.get $i))
     (local.set $i (i32.shl (local.get $i) (i32.const 1)))
     (if (i32.gt_u (local.get $i) (local.get $n)) (then (return)))

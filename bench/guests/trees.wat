@@ -6,7 +6,10 @@
   (func $make (param $depth i32) (result i32)
     (local $left i32) (local $right i32) (local $node i32)
     (if (i32.eqz (local.get $depth))
-      (then (return (call $alloc (i32.const {SIZE})))))
+      (then
+        (local.set $node (call $alloc (i32.const {SIZE})))
+        (@dirty (i64.store (local.get $node) (i64.const 0)))
+        (return (local.get $node))))
     (local.set $depth (i32.sub (local.get $depth) (i32.const 1)))
     (local.set $left (call $make (local.get $depth)))
     (@rooted (@push $left))

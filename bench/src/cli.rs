@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use comfy_table::{Table, presets};
 
 use crate::compare;
+use crate::golden;
 use crate::report::{self, Report};
 use crate::rival::{self, Rival};
 use crate::rounds::{self, Plan};
@@ -29,6 +30,8 @@ enum Task {
     Run(Run),
     /// Compares two builds of runtime.wasm pair by pair, and says what moved beyond the noise.
     Compare(Compare),
+    /// Counts the instructions of the main workloads, and holds them to bench/golden.json.
+    Golden(GoldenTask),
     /// Lists workloads and rivals.
     List,
 }
@@ -81,6 +84,16 @@ struct Compare {
     selection: Selection,
 }
 
+#[derive(Debug, Args)]
+struct GoldenTask {
+    /// Only say what moved, and end with 1 if a count is higher than is tolerated (the default).
+    #[arg(long, conflicts_with = "update")]
+    check: bool,
+    /// Write the counts as they are now; so does ROOTSTOCK_BLESS=1.
+    #[arg(long)]
+    update: bool,
+}
+
 fn named_file(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
@@ -115,6 +128,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Task::Run(run) => run_task(&run),
         Task::Compare(compare) => compare_task(&compare),
+        Task::Golden(golden) => golden_task(&golden),
         Task::List => {
             list();
             Ok(ExitCode::SUCCESS)
@@ -256,6 +270,30 @@ fn compare_task(compare: &Compare) -> Result<ExitCode, Refused> {
     compare.selection.write(&found)?;
     let worse = found.iter().any(|one| one.verdict == crate::stats::Verdict::Slower);
     Ok(if worse { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn golden_task(task: &GoldenTask) -> Result<ExitCode, Refused> {
+    let found = golden::count(&Tools::here())?;
+    let bless = std::env::var_os("ROOTSTOCK_BLESS").is_some_and(|value| value == "1");
+    if task.update || bless && !task.check {
+        golden::write(found)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let known = golden::read()?;
+    let moved = golden::check(&known, &found);
+    for one in &moved {
+        let percent = one.percent().map_or("new".to_owned(), |by| format!("{by:+.2} %"));
+        let verdict = if one.refused { "  REFUSED" } else { "" };
+        println!("{:10} {:>12} {percent:>10}{verdict}", one.id, one.found);
+    }
+    if moved.iter().any(|one| one.refused) {
+        println!(
+            "more than {} % above bench/golden.json; if it has to be, bench golden --update",
+            known.tolerance_percent
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn list() {

@@ -9,7 +9,7 @@ use crate::engine::Prepared;
 use crate::guest;
 use crate::report::number;
 use crate::rival::Rival;
-use crate::rounds::turn;
+use crate::rounds::{fuel, turn};
 use crate::stats::{Interval, Verdict, bootstrap, median, verdict};
 use crate::tools::Tools;
 use crate::workload::{Scale, Workload};
@@ -32,7 +32,7 @@ pub struct Comparison {
     /// The interval of the old build to itself.
     pub noise: Interval,
     /// Fuel of the new build by that of the old one, which is exact.
-    pub fuel: Option<f64>,
+    pub fuel: f64,
     /// Whether it moved.
     pub verdict: Verdict,
 }
@@ -46,31 +46,32 @@ pub fn compare(
     scale: Scale,
     tools: &Tools,
 ) -> Result<Comparison, String> {
-    let prepare = |rival: &Rival, counting: bool| -> Result<Prepared, String> {
+    let prepare = |rival: &Rival| -> Result<Prepared, String> {
         let code = guest::code(rival, workload, tools, false).map_err(|error| error.to_string())?;
-        Prepared::new(&code, &rival.source, &rival.options, workload, counting)
+        Prepared::new(&code, &rival.source, &rival.options, workload, false)
             .map_err(|error| format!("{}: {error}", rival.id))
     };
-    let run = |prepared: &Prepared, rival: &Rival, scale: Scale| {
-        let args = workload.args(scale);
+    let args = workload.args(scale);
+    let expected = workload.expected(args);
+    let run = |prepared: &Prepared, rival: &Rival| {
         prepared
-            .sample(args, workload.expected(args))
+            .sample(args, expected)
             .map_err(|error| format!("{}: {}: {error}", workload.id, rival.id))
     };
-    let fuel = |rival: &Rival| -> Result<Option<u64>, String> {
-        Ok(run(&prepare(rival, true)?, rival, Scale::Small)?.fuel)
+    let count = |rival: &Rival| {
+        fuel(rival, workload, tools)
+            .map_err(|error| format!("{}: {}: {error}", workload.id, rival.id))
     };
-    let (before, after) = (fuel(old)?, fuel(new)?);
+    let (before, after) = (count(old)?, count(new)?);
 
-    let builds =
-        [(prepare(old, false)?, old), (prepare(new, false)?, new), (prepare(old, false)?, old)];
-    let operations = workload.operations(workload.args(scale));
+    let builds = [(prepare(old)?, old), (prepare(new)?, new), (prepare(old)?, old)];
+    let operations = workload.operations(args);
     let mut times = [const { Vec::new() }; 3];
     for round in 0..rounds {
         for place in 0..3 {
             let at = (place + round) % 3;
             let (prepared, rival) = &builds[at];
-            let sample = turn(&mut || run(prepared, rival, scale))?;
+            let sample = turn(&mut || run(prepared, rival))?;
             times[at].push(workload.unit.of(sample.time.as_secs_f64(), operations));
         }
     }
@@ -88,7 +89,7 @@ pub fn compare(
         ratio: median(&ratios).ok_or_else(none)?,
         interval: bootstrap(&ratios).ok_or_else(none)?,
         noise: bootstrap(&noise).ok_or_else(none)?,
-        fuel: before.zip(after).map(|(before, after)| after as f64 / before as f64),
+        fuel: after as f64 / before as f64,
         verdict: verdict(&ratios, &noise),
     })
 }
@@ -103,7 +104,7 @@ pub fn line(found: &Comparison) -> Vec<String> {
         format!("{:.3}", found.ratio),
         interval(found.interval),
         interval(found.noise),
-        found.fuel.map_or_else(|| "–".to_owned(), |fuel| format!("{fuel:.3}")),
+        format!("{:.3}", found.fuel),
         match found.verdict {
             Verdict::Faster => "faster",
             Verdict::Slower => "SLOWER",

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::rival::{Form, Host, Rival, Source};
 use crate::template::{self, Discipline, TemplateError, Variant};
 use crate::tools::{ToolError, Tools};
-use crate::workload::Workload;
+use crate::workload::{Needs, Workload};
 
 /// What is to be instantiated.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub fn code(
     if let Source::Whole(name) = rival.source {
         return Ok(Code { allocator: None, guest: tools.built(name)? });
     }
-    let guest = guest(workload, rival.discipline, timed)?;
+    let guest = guest(workload, rival, timed)?;
     let allocator = match &rival.source {
         Source::Engine(_) | Source::Whole(_) => return Ok(Code { allocator: None, guest }),
         Source::Embedded => loader::RUNTIME_WASM.to_vec(),
@@ -60,10 +60,15 @@ pub fn code(
     }
 }
 
-fn guest(workload: &Workload, discipline: Discipline, timed: bool) -> Result<Vec<u8>, CodeError> {
-    let template =
-        if discipline == Discipline::Engine { workload.gc_guest } else { workload.guest };
-    let variant = Variant { discipline, timed, constants: workload.constants };
+fn guest(workload: &Workload, rival: &Rival, timed: bool) -> Result<Vec<u8>, CodeError> {
+    let engine = rival.discipline == Discipline::Engine;
+    let template = if engine { workload.gc_guest } else { workload.guest };
+    let variant = Variant {
+        discipline: rival.discipline,
+        zeroed: rival.zeroes,
+        timed,
+        constants: workload.constants,
+    };
     let text = template::expand(template, &variant)
         .map_err(|error| CodeError::Template(workload.id, error))?;
     wat::parse_str(&text).map_err(|error| CodeError::Text(workload.id.to_owned(), error))
@@ -71,7 +76,8 @@ fn guest(workload: &Workload, discipline: Discipline, timed: bool) -> Result<Vec
 
 /// Whether a rival is asked to run a workload at all.
 pub fn takes_part(rival: &Rival, workload: &Workload) -> bool {
-    // What V8 would have to be told about it is never told of.
-    let told = workload.needs == crate::workload::Needs::Telling && rival.host == Host::Node;
-    rival.can(workload.needs) && !(told && rival.discipline == Discipline::Engine)
+    let in_v8 = rival.host == Host::Node && rival.discipline == Discipline::Engine;
+    // V8 sees that these objects are not used and makes none; and it never says when a value of the host is dropped.
+    let removed = in_v8 && (workload.v8_removes || workload.needs == Needs::Telling);
+    rival.can(workload.needs) && !removed
 }

@@ -10,9 +10,9 @@ fn status(process: &str, field: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Resident memory now, in bytes.
-pub fn resident() -> Option<u64> {
-    status("self", "VmRSS")
+/// Resident memory of a process now, in bytes; `self` is this one.
+pub fn resident(process: &str) -> Option<u64> {
+    status(process, "VmRSS")
 }
 
 /// Watches how much the resident memory grows.
@@ -24,15 +24,14 @@ pub struct PeakWatch {
 impl PeakWatch {
     /// From now on, this process.
     pub fn start() -> Self {
-        Self::of("self".to_owned())
+        Self::since("self", resident("self"))
     }
 
-    /// From now on, the process with this number.
-    pub fn of(process: String) -> Self {
+    /// From now on a process, from what it had at another time.
+    pub fn since(process: &str, before: Option<u64>) -> Self {
         // 5 resets the high-water mark.
         let reset = fs::write(format!("/proc/{process}/clear_refs"), "5").is_ok();
-        let before = if reset { status(&process, "VmRSS") } else { None };
-        Self { process, before }
+        Self { process: process.to_owned(), before: before.filter(|_| reset) }
     }
 
     /// By how much it has grown at most, in bytes; 0 where that is not known.

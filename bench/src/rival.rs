@@ -34,7 +34,7 @@ pub enum Source {
     File(PathBuf),
     /// A collector of the engine.
     Engine(EngineCollector),
-    /// Guests in another language, compiled with their collector: a module of `rivals/build`.
+    /// All guests in one module, in another language, with its collector: a module of `rivals/build`.
     Whole(&'static str),
 }
 
@@ -149,10 +149,21 @@ impl Rival {
     pub fn can(&self, needs: Needs) -> bool {
         match needs {
             Needs::Allocation => true,
-            Needs::Memory => self.keeps && self.zeroes,
-            Needs::Telling => self.keeps && !matches!(self.source, Source::Whole(_)),
+            Needs::Memory => self.keeps,
+            Needs::Telling => {
+                self.keeps
+                    && !matches!(
+                        self.source,
+                        Source::Whole(_) | Source::Engine(EngineCollector::Null)
+                    )
+            }
+            // Reference counts trace nothing that is alive.
             Needs::Collector => {
-                self.collects && self.source != Source::Engine(EngineCollector::Null)
+                self.collects
+                    && !matches!(
+                        self.source,
+                        Source::Engine(EngineCollector::Null | EngineCollector::Drc)
+                    )
             }
         }
     }
@@ -198,9 +209,68 @@ fn limits() -> [Rival; 5] {
     ]
 }
 
+/// Allocators for programs that free by hand. Guests get zeroed memory from them, as from the others.
+fn by_hand() -> [Rival; 2] {
+    ["dlmalloc", "talc"]
+        .map(|name| Rival::new(name, name, Source::Built(name), Form::Across, Discipline::Manual))
+}
+
+/// Other collectors in linear memory.
+fn collectors() -> [Rival; 3] {
+    let whole = |name, title| {
+        let mut rival =
+            Rival::new(name, title, Source::Whole(name), Form::Merged, Discipline::Engine);
+        rival.zeroes = true;
+        rival
+    };
+    // Vera's own code stores to each field of a new object, so its collector leaves them as they are.
+    let mut vera =
+        Rival::new("vera", "Vera 0.2.5", Source::Built("vera"), Form::Across, Discipline::Rooted);
+    vera.zeroes = false;
+    [
+        vera,
+        whole("as-incremental", "AssemblyScript, incremental"),
+        whole("as-minimal", "AssemblyScript, minimal"),
+    ]
+}
+
+/// Wasm GC in wasmtime.
+fn engines() -> [Rival; 3] {
+    [
+        ("gc-copying", "wasmtime GC, copying", EngineCollector::Copying),
+        ("gc-drc", "wasmtime GC, DRC", EngineCollector::Drc),
+        ("gc-null", "wasmtime GC, never collects", EngineCollector::Null),
+    ]
+    .map(|(id, title, collector)| {
+        Rival::new(id, title, Source::Engine(collector), Form::Merged, Discipline::Engine)
+    })
+}
+
+/// The same in node: its Wasm GC, and some of those above.
+fn in_node(others: &[Rival]) -> Vec<Rival> {
+    let only = Source::Engine(EngineCollector::Only);
+    let mut all = vec![Rival::new("gc", "V8 GC", only, Form::Merged, Discipline::Engine)];
+    for id in ["ours-x", "ours-i", "bump", "bumpwrap"] {
+        all.extend(others.iter().filter(|rival| rival.id == id).cloned());
+    }
+    for rival in &mut all {
+        rival.id = format!("v8-{}", rival.id);
+        if rival.discipline != Discipline::Engine {
+            rival.title = format!("{}, in V8", rival.title);
+        }
+        rival.host = Host::Node;
+    }
+    all
+}
+
 /// Everyone, in the order of the tables.
 pub fn all() -> Vec<Rival> {
     let mut rivals: Vec<Rival> = ours().into();
     rivals.extend(limits());
+    rivals.extend(by_hand());
+    rivals.extend(collectors());
+    rivals.extend(engines());
+    let in_node = in_node(&rivals);
+    rivals.extend(in_node);
     rivals
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{Prepared, Sample, SampleError, check_zeroes};
 use crate::guest::{self, CodeError, takes_part};
+use crate::node::InNode;
 use crate::pause::Pauses;
 use crate::rival::Rival;
+use crate::template::Discipline;
 use crate::tools::Tools;
-use crate::workload::{Scale, Workload};
+use crate::workload::{Args, Expected, Scale, Workload};
 
 /// How samples are taken.
 #[derive(Clone, Debug)]
@@ -94,8 +96,8 @@ pub(crate) trait Sampler {
 
 struct InProcess {
     prepared: Prepared,
-    workload: &'static Workload,
-    scale: Scale,
+    args: Args,
+    expected: Expected,
 }
 
 /// A turn goes on for about so long, or this many samples, and the quickest counts: what is short is easily disturbed.
@@ -122,9 +124,7 @@ pub(crate) fn turn(sample: &mut dyn FnMut() -> Result<Sample, String>) -> Result
 
 impl Sampler for InProcess {
     fn sample(&mut self) -> Result<Sample, String> {
-        let args = self.workload.args(self.scale);
-        let expected = self.workload.expected(args);
-        self.prepared.sample(args, expected).map_err(|error| error.to_string())
+        self.prepared.sample(self.args, self.expected).map_err(|error| error.to_string())
     }
 }
 
@@ -141,7 +141,8 @@ fn in_process(
     let counting = variant == Variant::Counting;
     let prepared = Prepared::new(&code, &rival.source, &rival.options, workload, counting)
         .map_err(|error: SampleError| error.to_string())?;
-    Ok(InProcess { prepared, workload, scale })
+    let args = workload.args(scale);
+    Ok(InProcess { prepared, args, expected: workload.expected(args) })
 }
 
 /// What a sampler is for.
@@ -150,6 +151,16 @@ pub(crate) enum Variant {
     Plain,
     Timed,
     Counting,
+}
+
+/// The fuel that a small run takes.
+pub(crate) fn fuel(
+    rival: &Rival,
+    workload: &'static Workload,
+    tools: &Tools,
+) -> Result<u64, String> {
+    let mut sampler = in_process(rival, workload, tools, Scale::Small, Variant::Counting)?;
+    sampler.sample()?.fuel.ok_or_else(|| "the engine counts nothing".to_owned())
 }
 
 /// Runs the plan; `say` is told what runs.
@@ -167,7 +178,7 @@ pub fn run(plan: &Plan, tools: &Tools, mut say: impl FnMut(&str)) -> Vec<Row> {
 
 /// Whether a rival can be built, and new memory is zero if it says so.
 fn zeroes(rival: &Rival, tools: &Tools) -> Result<(), String> {
-    if !rival.zeroes || !rival.runs_templates() {
+    if !rival.zeroes || !rival.runs_templates() || rival.discipline == Discipline::Engine {
         return Ok(());
     }
     let workload = &crate::workload::ZERO;
@@ -225,7 +236,11 @@ fn sampler(
     tools: &Tools,
     scale: Scale,
 ) -> Result<Box<dyn Sampler>, String> {
-    Ok(Box::new(in_process(rival, workload, tools, scale, Variant::Plain)?))
+    if rival.runs_here() {
+        return Ok(Box::new(in_process(rival, workload, tools, scale, Variant::Plain)?));
+    }
+    let code = guest::code(rival, workload, tools, false).map_err(|error| error.to_string())?;
+    Ok(Box::new(InNode::start(&code, rival, workload, scale, tools)?))
 }
 
 /// One sample, unless this rival has taken too long already.
@@ -259,17 +274,13 @@ fn details(cell: &mut Cell, workload: &'static Workload, tools: &Tools, scale: S
         return;
     }
     let rival = &cell.rival;
-    let once = |scale, variant| {
-        in_process(rival, workload, tools, scale, variant)
-            .and_then(|mut sampler| sampler.sample())
-            .ok()
-    };
     if rival.runs_templates() {
-        cell.pauses = once(scale, Variant::Timed).map(|sample| sample.pauses);
+        let timed = in_process(rival, workload, tools, scale, Variant::Timed)
+            .and_then(|mut sampler| sampler.sample());
+        cell.pauses = timed.ok().map(|sample| sample.pauses);
     }
     if rival.runs_here() {
         let operations = workload.operations(workload.args(Scale::Small));
-        let fuel = once(Scale::Small, Variant::Counting).and_then(|sample| sample.fuel);
-        cell.fuel = fuel.map(|fuel| fuel as f64 / operations);
+        cell.fuel = fuel(rival, workload, tools).ok().map(|fuel| fuel as f64 / operations);
     }
 }

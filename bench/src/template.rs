@@ -10,6 +10,7 @@
 //! | `(@rooted ...)` | `...` where a collector finds roots on a shadow stack |
 //! | `(@unrooted ...)` | `...` where it does not |
 //! | `(@manual ...)` | `...` where objects are freed by hand |
+//! | `(@dirty ...)` | `...` where new objects are not zero |
 //! | `(@new ...)` | `...`, which makes an object of the engine, timed if allocations are |
 //! | `(@push $x)`, `(@set N $x)`, `(@pop N)` | the inline code for the shadow stack; slot 0 is the topmost |
 //! | `(@random $x)` | the next of a sequence of random numbers, in `$x` |
@@ -36,6 +37,8 @@ pub enum Discipline {
 pub struct Variant<'a> {
     /// What the program does beside calling `alloc`.
     pub discipline: Discipline,
+    /// Whether new objects are zero.
+    pub zeroed: bool,
     /// Whether the host is called before and after each allocation, to time it.
     pub timed: bool,
     /// Constants of the workload.
@@ -132,6 +135,7 @@ fn form(name: &str, body: &str, variant: &Variant<'_>) -> Result<String, Templat
     let text = match (name, arguments.as_slice()) {
         ("rooted", _) => return kept(variant.discipline == Discipline::Rooted),
         ("unrooted", _) => return kept(variant.discipline != Discipline::Rooted),
+        ("dirty", _) => return kept(!variant.zeroed),
         ("manual", _) => return kept(variant.discipline == Discipline::Manual),
         ("new", _) if variant.timed => {
             return Ok(format!("(call $enter){} (call $leave)", forms(body, variant)?));
@@ -219,7 +223,7 @@ mod tests {
     use super::*;
 
     fn with(discipline: Discipline) -> Variant<'static> {
-        Variant { discipline, timed: false, constants: &[("SIZE", 16)] }
+        Variant { discipline, zeroed: true, timed: false, constants: &[("SIZE", 16)] }
     }
 
     #[test]

@@ -84,9 +84,17 @@ impl Tools {
         })
     }
 
-    /// The folder that `rivals/build` fills.
-    pub fn rivals(&self) -> &Path {
-        &self.rivals
+    /// A node whose V8 has Wasm GC.
+    pub fn node(&self) -> Result<PathBuf, String> {
+        let node = self.rivals.join("node");
+        if node.exists() {
+            return Ok(node);
+        }
+        let why = fs::read_to_string(self.rivals.join("node.failed"));
+        Err(format!(
+            "no node: {}",
+            why.unwrap_or_else(|_| "run bench/rivals/build".to_owned()).trim()
+        ))
     }
 
     /// A file.
