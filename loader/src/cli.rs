@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well, 1 a program or the runtime failed while running, 2 a file or an argument is at fault.
 
 mod doctor;
+mod link;
 mod options;
 mod outcome;
 mod run;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::stress::{self, StressArgs};
 use doctor::DoctorArgs;
+use link::LinkArgs;
 use run::RunArgs;
 use sdk::SdkArgs;
 
@@ -36,6 +38,8 @@ enum Command {
     Sdk(SdkArgs),
     /// Run a program under watch, and say where a root is missing
     Doctor(DoctorArgs),
+    /// Link a program and the runtime into one self-contained module
+    Link(LinkArgs),
     /// Drive the runtime hard with seeded scenarios, and check every outcome
     Stress(StressArgs),
 }
@@ -49,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Sdk(args) => sdk::main(&args),
         Command::Doctor(args) => doctor::main(&args),
+        Command::Link(args) => link::main(&args),
         Command::Stress(args) => stress::run(&args).unwrap_or_else(|error| bad_input(&error)),
     }
 }

@@ -1,14 +1,16 @@
 //! The runtime, compiled: once for each set of engine settings, however many instances there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use wasmtime::{Engine, InstancePre, Linker, Module, WasmBacktraceDetails};
+use wasmtime::{Engine, InstancePre, Linker, Module, Store, WasmBacktraceDetails};
 
 use crate::config::Config;
 use crate::error::{Error, InputError};
 use crate::host::{self, HostState};
+use crate::imports;
+use crate::program::Program;
 
 /// Innermost frames that a backtrace keeps. Those beyond the engine's default of 20 are what one looks for when a root
 /// is missing.
@@ -75,6 +77,8 @@ pub struct RuntimeModule {
     /// Module `host`, to which each instance adds its own.
     pub(crate) linker: Linker<HostState>,
     pub(crate) pre: InstancePre<HostState>,
+    /// Names of exported functions by number, of a linked program.
+    pub(crate) function_exports: BTreeMap<u32, String>,
 }
 
 static EMBEDDED: LazyLock<Mutex<HashMap<EngineKey, RuntimeModule>>> = LazyLock::new(Mutex::default);
@@ -101,13 +105,34 @@ impl RuntimeModule {
         let engine = key.engine()?;
         let module = Module::from_binary(&engine, wasm)
             .map_err(|error| InputError::new(name, format!("not a wasm module: {error:#}")))?;
-        let mut linker = Linker::new(&engine);
-        host::define(&mut linker)
-            .map_err(|error| Error::engine("module `host` cannot be defined", &error))?;
+        let linker = host_linker(&engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| {
             InputError::new(name, format!("not a build of the runtime: {error:#}"))
         })?;
-        Ok(Self { name: name.into(), engine, module, key, linker, pre })
+        Ok(Self {
+            name: name.into(),
+            engine,
+            module,
+            key,
+            linker,
+            pre,
+            function_exports: BTreeMap::new(),
+        })
+    }
+
+    /// A program that was linked with the runtime takes its place.
+    pub(crate) fn linked(program: &Program, config: &Config) -> Result<Self, Error> {
+        let key = EngineKey::of(config);
+        let engine = key.engine()?;
+        let module = program.compile(&engine)?;
+        let linker = host_linker(&engine)?;
+        imports::check(&module, &linker, Store::new(&engine, HostState::default()), true)
+            .map_err(|cause| InputError::new(program.name(), cause))?;
+        let pre = linker
+            .instantiate_pre(&module)
+            .map_err(|error| InputError::new(program.name(), format!("{error:#}")))?;
+        let function_exports = program.function_exports().clone();
+        Ok(Self { name: program.name().into(), engine, module, key, linker, pre, function_exports })
     }
 
     /// The engine it was compiled for.
@@ -119,4 +144,11 @@ impl RuntimeModule {
     pub fn module(&self) -> &Module {
         &self.module
     }
+}
+
+fn host_linker(engine: &Engine) -> Result<Linker<HostState>, Error> {
+    let mut linker = Linker::new(engine);
+    host::define(&mut linker)
+        .map_err(|error| Error::engine("module `host` cannot be defined", &error))?;
+    Ok(linker)
 }

@@ -9,12 +9,14 @@ use runtime::error::{ErrorCode, error_info};
 use runtime::options::{GcOption, OPTIONS};
 use runtime::stats::Stat;
 use wasmtime::{
-    AsContext, AsContextMut, Global, Instance, Memory, Module, StoreContextMut, Trap, TypedFunc,
-    Val, WasmBacktrace, WasmParams, WasmResults,
+    AsContext, AsContextMut, FuncType, Global, Instance, Memory, Module, StoreContextMut, Trap,
+    TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults, format_err,
 };
 
 use crate::error::{Error, TrapReport};
 use crate::host::HostState;
+use crate::link::marker::Marker;
+use crate::merged::{RuntimeCode, Signature};
 use crate::report;
 
 /// An address in linear memory.
@@ -55,7 +57,7 @@ macro_rules! exports {
     ($($name:ident: $params:ty => $results:ty;)*) => {
         /// Handles to what the runtime exports, checked against the ABI.
         pub struct Exports {
-            pub(crate) module: Module,
+            pub(crate) code: RuntimeCode,
             pub(crate) memory: Memory,
             pub(crate) gc_sp: Global,
             pub(crate) gc_stack_base: u32,
@@ -67,14 +69,25 @@ macro_rules! exports {
         impl Exports {
             /// Finds the exports in an instance of the runtime.
             pub fn new(
-                mut cx: impl AsContextMut<Data = HostState>,
+                cx: impl AsContextMut<Data = HostState>,
                 module: &Module,
                 instance: &Instance,
                 name: &str,
             ) -> Result<Self, Error> {
-                let mut find = Find { cx: cx.as_context_mut(), instance, name };
+                Self::find(cx, RuntimeCode::Module(module.clone()), instance, name, None)
+            }
+
+            /// Finds them in a module that was linked with the runtime, under the names that its marker says.
+            pub(crate) fn find(
+                mut cx: impl AsContextMut<Data = HostState>,
+                code: RuntimeCode,
+                instance: &Instance,
+                name: &str,
+                marker: Option<&Marker>,
+            ) -> Result<Self, Error> {
+                let mut find = Find { cx: cx.as_context_mut(), instance, name, marker };
                 Ok(Self {
-                    module: module.clone(),
+                    code,
                     memory: find.memory("memory")?,
                     gc_sp: find.sp()?,
                     gc_stack_base: find.constant("gc_stack_base")?,
@@ -114,6 +127,8 @@ struct Find<'a> {
     cx: StoreContextMut<'a, HostState>,
     instance: &'a Instance,
     name: &'a str,
+    /// Of a linked module.
+    marker: Option<&'a Marker>,
 }
 
 impl Find<'_> {
@@ -121,12 +136,35 @@ impl Find<'_> {
         Error::Export { module: self.name.to_owned(), export, cause: cause.into() }
     }
 
-    fn func<P: WasmParams, R: WasmResults>(
+    /// The name that an export has in this module.
+    fn named(&self, export: &str) -> String {
+        match self.marker {
+            Some(marker) => format!("{}{export}", marker.prefix),
+            None => export.to_owned(),
+        }
+    }
+
+    /// Whether the runtime's exports were left out, and this one with them.
+    fn is_left_out(&mut self, export: &str) -> bool {
+        let name = self.named(export);
+        self.marker.is_some_and(|marker| !marker.complete)
+            && self.instance.get_export(&mut self.cx, &name).is_none()
+    }
+
+    fn func<P: WasmParams + Signature, R: WasmResults + Signature>(
         &mut self,
         export: &'static str,
     ) -> Result<Func<P, R>, Error> {
-        let Some(found) = self.instance.get_func(&mut self.cx, export) else {
-            return Err(self.wrong(export, "no function of that name is exported"));
+        let found = if self.is_left_out(export) {
+            let ty = FuncType::new(self.cx.engine(), P::types(), R::types());
+            wasmtime::Func::new(&mut self.cx, ty, move |_, _, _| {
+                Err(format_err!("{export} is not exported: link with --export-runtime"))
+            })
+        } else {
+            let name = self.named(export);
+            self.instance
+                .get_func(&mut self.cx, &name)
+                .ok_or_else(|| self.wrong(export, "no function of that name is exported"))?
         };
         found
             .typed(&self.cx)
@@ -140,7 +178,8 @@ impl Find<'_> {
     }
 
     fn global(&mut self, export: &'static str, mutable: bool) -> Result<(Global, u32), Error> {
-        let Some(global) = self.instance.get_global(&mut self.cx, export) else {
+        let name = self.named(export);
+        let Some(global) = self.instance.get_global(&mut self.cx, &name) else {
             return Err(self.wrong(export, "no global of that name is exported"));
         };
         let is_mutable = global.ty(&self.cx).mutability().is_var();
@@ -157,6 +196,9 @@ impl Find<'_> {
     }
 
     fn constant(&mut self, export: &'static str) -> Result<u32, Error> {
+        if self.is_left_out(export) {
+            return Ok(0);
+        }
         self.global(export, false).map(|(_, value)| value)
     }
 }
@@ -216,7 +258,7 @@ impl Exports {
         // The runtime stores its error and executes `unreachable`: only then is the stored error this one's cause. An
         // older one stays readable for as long as the instance lives.
         let own = trap == Some(Trap::UnreachableCodeReached)
-            && frames.first().is_some_and(|frame| Module::same(frame.module(), &self.module));
+            && frames.first().is_some_and(|frame| self.code.has(frame));
         let mut cx = cx.as_context_mut();
         let state = cx.data_mut();
         let mut found = TrapReport {

@@ -138,6 +138,12 @@ impl HostState {
     }
 }
 
+impl Default for HostState {
+    fn default() -> Self {
+        Self::new(HandleStore::default(), Callback::Plain, None, Output::Captured(Vec::new()))
+    }
+}
+
 impl ResourceLimiter for HostState {
     fn memory_growing(
         &mut self,

@@ -9,11 +9,12 @@ use crate::host::{self, HostState};
 /// More faults than this are counted, not listed.
 const LISTED: usize = 10;
 
-/// All that is wrong with a program's imports, in words.
+/// All that is wrong with a program's imports, in words. With the runtime inside, it may import what the runtime does.
 pub(crate) fn check(
     module: &Module,
     linker: &Linker<HostState>,
     mut store: impl AsContextMut<Data = HostState>,
+    has_runtime: bool,
 ) -> Result<(), String> {
     let mut faults = Vec::new();
     for import in module.imports() {
@@ -21,7 +22,7 @@ pub(crate) fn check(
         let found = linker.get(&mut store, import.module(), import.name()).ok();
         let Some(offer) = found.filter(|_| {
             // The runtime's own import: a program that called it would forge a death.
-            (import.module(), import.name()) != (host::MODULE, host::DECREF)
+            has_runtime || (import.module(), import.name()) != (host::MODULE, host::DECREF)
         }) else {
             faults.push(missing(import.module(), import.name(), linker, &mut store));
             continue;
@@ -37,7 +38,12 @@ pub(crate) fn check(
             ));
         }
     }
-    match faults.as_slice() {
+    listed(&faults)
+}
+
+/// One error of many faults; none is none.
+pub(crate) fn listed(faults: &[String]) -> Result<(), String> {
+    match faults {
         [] => Ok(()),
         [fault] => Err(fault.clone()),
         many => {

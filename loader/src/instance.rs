@@ -1,6 +1,5 @@
 //! One instance of the runtime with its host, and what a host can do with it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use crate::exports::{Exports, Ptr};
 use crate::handles::HandleStore;
 use crate::host::{Callback, HostState, Output};
 use crate::limits::{self, Watchdog};
+use crate::link::marker::Marker;
+use crate::merged::{Merged, RuntimeCode};
 use crate::report::ModuleInfo;
 use crate::scope::RootScope;
 
@@ -26,6 +27,8 @@ pub struct Instance {
     pub(crate) linker: Linker<HostState>,
     key: EngineKey,
     watchdog: Option<Watchdog>,
+    /// The program, where it was linked with the runtime.
+    pub(crate) merged: Option<Merged>,
 }
 
 impl Instance {
@@ -42,6 +45,20 @@ impl Instance {
                 runtime.name
             )));
         }
+        let (mut instance, made) = Self::make(runtime, config, None)?;
+        instance
+            .linker
+            .instance(&mut instance.store, "runtime", made)
+            .map_err(|error| Error::engine("module `runtime` cannot be defined", &error))?;
+        instance.configured(config)
+    }
+
+    /// Instantiates a module that is the runtime, or was linked with it: then it has a marker.
+    pub(crate) fn make(
+        runtime: &RuntimeModule,
+        config: &Config,
+        marker: Option<&Marker>,
+    ) -> Result<(Self, wasmtime::Instance), Error> {
         let handles = config.max_handles.map_or_else(HandleStore::default, HandleStore::with_limit);
         let output = if config.capture_output {
             Output::Captured(Vec::new())
@@ -55,7 +72,7 @@ impl Instance {
         store.data_mut().modules.push(ModuleInfo {
             module: runtime.module.clone(),
             name: runtime.name.clone(),
-            exports: BTreeMap::new(),
+            exports: runtime.function_exports.clone(),
             origin: None,
         });
         if runtime.key.is_interruptible() {
@@ -70,23 +87,37 @@ impl Instance {
         let what = || format!("{} cannot be instantiated", runtime.name);
         let made =
             runtime.pre.instantiate(&mut store).map_err(|error| Error::engine(what(), &error))?;
-        check_version(&mut store, &made, &runtime.name)?;
-        let exports = Arc::new(Exports::new(&mut store, &runtime.module, &made, &runtime.name)?);
+        let code = match marker {
+            None => {
+                check_version(&mut store, &made, &runtime.name)?;
+                RuntimeCode::Module(runtime.module.clone())
+            }
+            Some(marker) => RuntimeCode::Linked(runtime.module.clone(), marker.functions.clone()),
+        };
+        let exports = Exports::find(&mut store, code, &made, &runtime.name, marker)?;
+        let exports = Arc::new(exports);
         store.data_mut().exports = Some(Arc::clone(&exports));
+        let linker = runtime.linker.clone();
+        let key = runtime.key;
+        Ok((Self { store, exports, linker, key, watchdog: None, merged: None }, made))
+    }
 
-        let mut linker = runtime.linker.clone();
-        linker
-            .instance(&mut store, "runtime", made)
-            .map_err(|error| Error::engine("module `runtime` cannot be defined", &error))?;
-        let mut instance = Self { store, exports, linker, key: runtime.key, watchdog: None };
+    /// What has to be set before any of a program's code runs.
+    pub(crate) fn configured(mut self, config: &Config) -> Result<Self, Error> {
         for &(option, value) in &config.options {
-            instance.configure(option, value)?;
+            self.configure(option, value)?;
         }
-        instance.set_timeout(config.timeout)?;
+        self.set_timeout(config.timeout)?;
         if let Some(fuel) = config.fuel {
-            instance.set_fuel(fuel)?;
+            self.set_fuel(fuel)?;
         }
-        Ok(instance)
+        Ok(self)
+    }
+
+    /// Whether the runtime's exports are there: a program may have been linked without them, and then nothing can be
+    /// asked of the runtime but what it stored before a trap.
+    pub fn is_complete(&self) -> bool {
+        self.merged.as_ref().is_none_or(Merged::is_complete)
     }
 
     /// Adds a function of the host that programs may import.
@@ -147,8 +178,11 @@ impl Instance {
     }
 
     /// Tells the host about every wrapper that is left. The handle store's audit counts a handle that is alive after
-    /// that as never told.
+    /// that as never told. A program that was linked without the runtime's exports cannot be told to.
     pub fn shutdown(&mut self) -> Result<(), Error> {
+        if !self.is_complete() {
+            return Ok(());
+        }
         self.exports.call(&mut self.store, &self.exports.gc_shutdown, ())?;
         self.handles_mut().expect_all_told();
         Ok(())

@@ -8,6 +8,7 @@
 //! * [`instance`] is one instance of the runtime with its host, and what a host can do with it;
 //! * [`exports`] is the one place that knows the runtime's exports by name;
 //! * [`host`] is the other side: what module `host` gives to the runtime and to programs;
+//! * [`link`] makes one module of a program and the runtime instead;
 //! * [`handles`] is the host's handle store, whose audit says what became of each handle;
 //! * [`scope`] holds roots for as long as a Rust scope lasts;
 //! * [`limits`] bounds memory, time and stack;
@@ -41,7 +42,9 @@ pub mod host;
 mod imports;
 pub mod instance;
 pub mod limits;
+pub mod link;
 mod locate;
+mod merged;
 pub mod program;
 pub mod report;
 pub mod scope;

@@ -11,6 +11,7 @@ use crate::doctor::origin::Origin;
 use crate::error::{Error, InputError};
 use crate::imports;
 use crate::instance::Instance;
+use crate::link::OWN_PREFIX;
 use crate::locate;
 use crate::report::{self, ModuleInfo};
 
@@ -65,6 +66,16 @@ impl Program {
         &self.wasm
     }
 
+    /// The same program in other bytes, in which functions have kept their numbers.
+    pub(crate) fn with_wasm(&self, wasm: Vec<u8>) -> Self {
+        Self {
+            name: self.name.clone(),
+            wasm,
+            abi_required: self.abi_required,
+            function_exports: self.function_exports.clone(),
+        }
+    }
+
     /// The names of exported functions by number, the first of each.
     pub(crate) fn function_exports(&self) -> &BTreeMap<u32, String> {
         &self.function_exports
@@ -82,6 +93,24 @@ impl Program {
             None => Cause::new(format!("{error:#}"), None),
         };
         InputError::new(&self.name, locate::in_source(&self.wasm, cause)).into()
+    }
+
+    /// Refuses a program that says it was compiled for another version of the ABI.
+    pub(crate) fn check_abi(&self) -> Result<(), Error> {
+        match self.abi_required {
+            Some(found) if found != runtime::ABI_VERSION => Err(Error::AbiVersion {
+                what: format!("{} ({ABI_REQUIRED})", self.name),
+                expected: runtime::ABI_VERSION,
+                found,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The module, compiled.
+    pub(crate) fn compile(&self, engine: &wasmtime::Engine) -> Result<Module, Error> {
+        self.validate(engine)?;
+        Module::from_binary(engine, &self.wasm).map_err(|error| self.invalid(&error))
     }
 }
 
@@ -216,7 +245,7 @@ impl Outline {
         if self.is_component {
             Some("a component, not a core module; compile the program without componentising it")
         } else if self.is_object {
-            Some("an object file, not a module: link it with libruntime.a first")
+            Some("an object file, not a module: link it with wasm-ld and libruntime.a")
         } else if self.imports_runtime && self.defines_memory && !self.imports_memory {
             Some(
                 "it defines its own memory, but pointers of the runtime are addresses in the runtime's: \
@@ -247,6 +276,9 @@ pub struct Linked {
 impl Instance {
     /// Instantiates a program against this runtime, and runs its start function.
     pub fn instantiate(&mut self, program: &Program) -> Result<Linked, Error> {
+        if let Some(linked) = self.start_merged(program)? {
+            return Ok(linked);
+        }
         program.validate(self.store.engine())?;
         self.instantiate_as(program, &program.wasm, None)
     }
@@ -258,18 +290,10 @@ impl Instance {
         wasm: &[u8],
         origin: Option<Arc<Origin>>,
     ) -> Result<Linked, Error> {
-        if let Some(found) = program.abi_required
-            && found != runtime::ABI_VERSION
-        {
-            return Err(Error::AbiVersion {
-                what: format!("{} ({ABI_REQUIRED})", program.name),
-                expected: runtime::ABI_VERSION,
-                found,
-            });
-        }
+        program.check_abi()?;
         let module = Module::from_binary(self.store.engine(), wasm)
             .map_err(|error| program.invalid(&error))?;
-        imports::check(&module, &self.linker, &mut self.store)
+        imports::check(&module, &self.linker, &mut self.store, false)
             .map_err(|cause| InputError::new(&program.name, cause))?;
         self.store.data_mut().modules.push(ModuleInfo {
             module: module.clone(),
@@ -278,7 +302,7 @@ impl Instance {
             origin,
         });
         match self.linker.instantiate(&mut self.store, &module) {
-            Ok(instance) => Ok(Linked { name: program.name.clone(), instance }),
+            Ok(instance) => Ok(Linked::new(program, instance)),
             Err(error) if error.is::<WasmBacktrace>() => {
                 Err(self.exports.trapped(&mut self.store, error))
             }
@@ -312,6 +336,10 @@ impl Instance {
 }
 
 impl Linked {
+    pub(crate) fn new(program: &Program, instance: wasmtime::Instance) -> Self {
+        Self { name: program.name.clone(), instance }
+    }
+
     /// The file's name, as messages give it.
     pub fn name(&self) -> &str {
         &self.name
@@ -322,11 +350,12 @@ impl Linked {
         self.instance
     }
 
-    /// The names of the exported functions, in the program's order.
+    /// The names of the exported functions, in the program's order. What `loader link` added for hosts is not among them.
     pub fn functions(&self, runtime: &mut Instance) -> Vec<String> {
         let all = self.instance.exports(&mut runtime.store);
         let functions = all.filter(|export| export.clone().into_func().is_some());
-        functions.map(|export| export.name().to_owned()).collect()
+        let names = functions.map(|export| export.name().to_owned());
+        names.filter(|name| !name.starts_with(OWN_PREFIX)).collect()
     }
 
     /// An exported function.

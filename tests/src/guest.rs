@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
+use loader::link::LinkOptions;
 use loader::wasmtime::Val;
 use loader::{Audit, Error, Instance, Linked, Program, Ptr};
 use runtime::stats::Stat;
@@ -32,7 +33,9 @@ impl Guest {
     }
 
     fn link(setup: &Setup, program: &Program) -> Result<Self, Error> {
-        let (mut instance, told) = setup.instance();
+        let merged = setup.merged.then(|| merge(program)).transpose()?;
+        let program = merged.as_ref().unwrap_or(program);
+        let (mut instance, told) = setup.instance_for(program)?;
         let program = instance.instantiate(program)?;
         Ok(Self { instance, told, program, eager: setup.is_eager() })
     }
@@ -109,6 +112,14 @@ impl DerefMut for Guest {
     fn deref_mut(&mut self) -> &mut Instance {
         &mut self.instance
     }
+}
+
+/// The program as a compiler would hand it to a host that knows nothing of two modules.
+fn merge(program: &Program) -> Result<Program, Error> {
+    let options =
+        LinkOptions { export_runtime: true, prefix: "gc.".into(), ..LinkOptions::default() };
+    let linked = loader::link::link(program, &options)?;
+    Program::from_bytes(program.name(), &linked.wasm)
 }
 
 /// What a function is called with.

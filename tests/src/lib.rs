@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use loader::{Callback, Config, Error, Instance, Ptr};
+use loader::{Callback, Config, Error, Instance, Program, Ptr};
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use runtime::stats::Stat;
@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(200);
 #[derive(Clone, Default)]
 pub struct Setup {
     config: Config,
+    merged: bool,
 }
 
 impl Setup {
@@ -59,6 +60,13 @@ impl Setup {
         self
     }
 
+    /// With programs that are merged with the runtime into one module, instead of two that are instantiated together.
+    #[must_use]
+    pub fn merged(mut self, merged: bool) -> Self {
+        self.merged = merged;
+        self
+    }
+
     /// Whether each allocation collects.
     pub fn is_eager(&self) -> bool {
         self.config.options.contains(&(GcOption::Eager, 1))
@@ -66,21 +74,34 @@ impl Setup {
 
     /// An instance, and what its host is told.
     pub fn instance(&self) -> (Instance, Told) {
+        let (config, told) = self.recording();
+        (Instance::new(&config).expect("the embedded runtime can be instantiated"), told)
+    }
+
+    /// An instance for this program; it is not instantiated yet.
+    fn instance_for(&self, program: &Program) -> Result<(Instance, Told), Error> {
+        let (config, told) = self.recording();
+        Ok((Instance::for_program(program, &config)?, told))
+    }
+
+    fn recording(&self) -> (Config, Told) {
         let told = Told::default();
         let record = told.clone();
-        let instance = self.callback(Callback::custom(move |_, kind, handle| {
+        let callback = Callback::custom(move |_, kind, handle| {
             record.push(kind, handle);
             Ok(())
-        }));
-        (instance, told)
+        });
+        (self.config_with(callback), told)
+    }
+
+    fn config_with(&self, callback: Callback) -> Config {
+        Config { callback, timeout: Some(PATIENCE), ..self.config.clone() }
     }
 
     /// An instance whose host does something else when it is told.
     pub fn callback(&self, callback: Callback) -> Instance {
-        let mut config = self.config.clone();
-        config.callback = callback;
-        config.timeout = Some(PATIENCE);
-        Instance::new(&config).expect("the embedded runtime can be instantiated")
+        Instance::new(&self.config_with(callback))
+            .expect("the embedded runtime can be instantiated")
     }
 
     /// A program of `tests/guests/` in an instance of its own.

@@ -10,7 +10,7 @@ use runtime::options::GcOption;
 use serde_json::{Value, json};
 use wasmtime::Val;
 
-use super::run::{HOST_STACK, entry, library, limit_hints};
+use super::run::{HOST_STACK, entry, limit_hints};
 use super::{bad_input, finish, options, values};
 use crate::doctor::{Doctor, Settings};
 use crate::error::{Error, InputError};
@@ -141,7 +141,8 @@ struct Visit {
 impl Visit {
     fn prepare(args: &DoctorArgs) -> Result<Self, Error> {
         let program = Program::open(&args.program)?;
-        let libraries = args.with.iter().map(|with| library(with)).collect::<Result<_, Error>>()?;
+        let libraries =
+            args.with.iter().map(|with| options::library(with)).collect::<Result<_, Error>>()?;
         let config = args.config();
         let mut instance = Instance::from_module(&RuntimeModule::embedded(&config)?, &config)?;
         let doctor = Doctor::attach(&mut instance, args.settings()?)?;

@@ -1,13 +1,15 @@
-//! Sizes, times and the runtime's options on the command line.
+//! Sizes, times, the runtime's options and files on the command line.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use runtime::options::{GcOption, OPTIONS};
 
-use crate::error::InputError;
+use crate::error::{Error, InputError};
 use crate::imports::choice;
+use crate::program::Program;
 
 /// `NAME=VALUE`. The name is taken in any case, and with hyphens; the value may be a size with its unit.
 pub(super) fn option(text: &str) -> Result<(GcOption, u32), String> {
@@ -79,6 +81,30 @@ pub(super) fn window(
         return Err(InputError::new(format!("--eager-until {until}"), cause));
     }
     Ok(Some(from..=until))
+}
+
+/// `FILE`, or `NAME=FILE`. A file whose own name has an equals sign is given with a name.
+pub(super) fn library_path(with: &str) -> (String, &Path) {
+    match with.split_once('=') {
+        Some((name, path)) => (name.to_owned(), Path::new(path)),
+        None => {
+            let path = Path::new(with);
+            let stem = path.file_stem().unwrap_or_default();
+            (stem.to_string_lossy().into_owned(), path)
+        }
+    }
+}
+
+/// The program of `--with`, and the name of its module for others.
+pub(super) fn library(with: &str) -> Result<(String, Program), Error> {
+    let (name, path) = library_path(with);
+    if ["", "runtime", "host"].contains(&name.as_str()) {
+        let cause = format!(
+            "`{name}` cannot be a program's module name; give another with --with NAME=FILE"
+        );
+        return Err(InputError::new(path.display().to_string(), cause).into());
+    }
+    Ok((name, Program::open(path)?))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `loader run`: a program, instantiated against the runtime and run within limits.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -166,9 +166,17 @@ struct Session {
 impl Session {
     fn prepare(args: &RunArgs) -> Result<Self, Error> {
         let program = Program::open(&args.program)?;
-        let libraries =
-            args.with.iter().map(|with| library(with)).collect::<Result<Vec<_>, Error>>()?;
+        let libraries = args
+            .with
+            .iter()
+            .map(|with| options::library(with))
+            .collect::<Result<Vec<_>, Error>>()?;
         let config = args.config();
+        if program.is_linked() {
+            unlinked_only(args, &program)?;
+            let instance = Instance::for_program(&program, &config)?;
+            return Ok(Self { instance, libraries, program });
+        }
         let runtime = match &args.runtime {
             None => RuntimeModule::embedded(&config)?,
             Some(path) => {
@@ -223,23 +231,19 @@ pub(super) fn entry<'a>(
     Ok(entry.map(|entry| (entry, &[][..])))
 }
 
-/// `FILE`, or `NAME=FILE`. A file whose own name has an equals sign is given with a name.
-pub(super) fn library(with: &str) -> Result<(String, Program), Error> {
-    let (name, path) = match with.split_once('=') {
-        Some((name, path)) => (name.to_owned(), Path::new(path)),
-        None => {
-            let path = Path::new(with);
-            let stem = path.file_stem().unwrap_or_default();
-            (stem.to_string_lossy().into_owned(), path)
-        }
+/// What makes no sense for a program that was linked by `loader link`.
+fn unlinked_only(args: &RunArgs, program: &Program) -> Result<(), InputError> {
+    let complete = program.marker()?.is_some_and(|marker| marker.complete);
+    let cause = if !args.with.is_empty() {
+        "it is linked already, so --with comes too late: give it to `loader link`"
+    } else if args.runtime.is_some() {
+        "it is linked already, and has a runtime of its own: give --runtime to `loader link`"
+    } else if !complete && args.stats {
+        "it was linked without the runtime's exports, so there are no statistics: link it with --export-runtime"
+    } else {
+        return Ok(());
     };
-    if ["", "runtime", "host"].contains(&name.as_str()) {
-        let cause = format!(
-            "`{name}` cannot be a program's module name; give another with --with NAME=FILE"
-        );
-        return Err(InputError::new(path.display().to_string(), cause).into());
-    }
-    Ok((name, Program::open(path)?))
+    Err(InputError::new(program.name(), cause))
 }
 
 /// What only the command knows: which of its limits was reached.

@@ -1,23 +1,30 @@
 //! Whole programs, as a compiler emits them, with what the runtime must make of each.
+//!
+//! This file is two modules of the suite: `guests` instantiates a program beside the runtime, and `guests_merged` runs
+//! the one module that `loader link` makes of both.
 
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use runtime::stats::Stat;
 use tests::{Setup, assert_error, static_data};
 
+fn setup() -> Setup {
+    Setup::new().merged(module_path!().ends_with("_merged"))
+}
+
 /// Collect at every allocation, spoil what is freed, check the heap each time: a program whose roots are complete runs
 /// the same.
 fn hard() -> Setup {
-    Setup::new().option(GcOption::Eager, 1).option(GcOption::Poison, 1).option(GcOption::Verify, 1)
+    setup().option(GcOption::Eager, 1).option(GcOption::Poison, 1).option(GcOption::Verify, 1)
 }
 
 fn easy() -> Setup {
-    Setup::new().option(GcOption::Verify, 1)
+    setup().option(GcOption::Verify, 1)
 }
 
 #[test]
 fn every_export_is_used_as_it_is_meant() {
-    let mut guest = Setup::new().guest("every_export.wat");
+    let mut guest = setup().guest("every_export.wat");
     assert_eq!(guest.call::<_, u32>("main", ()), 0, "the number of the step that failed");
     assert_eq!(guest.told.take(), [(4, 41), (3, 42), (3, 43), (3, 44)]);
     assert_eq!(guest.instance.sp(), guest.instance.stack_base());

@@ -5,6 +5,9 @@ mod acceptance;
 mod doctor;
 mod errors;
 mod guests;
+#[path = "guests.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same programs, linked in another way")]
+mod guests_merged;
 mod marking;
 mod memory;
 mod model;

@@ -1,0 +1,360 @@
+//! Links a program and the runtime into one module that needs nothing but its host.
+//!
+//! The modules, in the order in which a program travels through them:
+//!
+//! * `module` takes each input apart, and `resolve` finds out where its imports come from;
+//! * `reach` finds what of the runtime is needed;
+//! * `space` gives everything its number in the merged module, and `remap` rewrites code with these numbers;
+//! * `layout` looks at data segments and decides how large memory is;
+//! * `merge` writes the sections, and `address` remembers where code has gone;
+//! * `names`, `custom` and `dwarf` write what is said about it;
+//! * `marker` is the section by which `loader run` knows the result again;
+//! * [`optimize`] hands it to Binaryen, and [`file`] puts it on disk.
+//!
+//! ```
+//! use loader::link::{LinkOptions, link};
+//! use loader::Program;
+//!
+//! let text = br#"(module
+//!     (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+//!     (func (export "main") (result i32) (call $alloc (i32.const 16))))"#;
+//! let program = Program::from_bytes("pair.wat", text)?;
+//! let output = link(&program, &LinkOptions::default())?;
+//! assert!(output.wasm.len() < 40_000);
+//! assert!(output.report.kept < output.report.of);
+//! # Ok::<(), loader::Error>(())
+//! ```
+
+mod address;
+mod custom;
+mod dwarf;
+pub mod file;
+mod layout;
+pub mod marker;
+mod merge;
+mod module;
+mod names;
+pub mod optimize;
+mod reach;
+mod remap;
+mod resolve;
+mod space;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use wasm_encoder::CustomSection;
+use wasm_encoder::reencode;
+use wasmparser::{Operator, Validator};
+
+use crate::error::{Error, InputError};
+use crate::program::Program;
+use marker::Marker;
+use merge::{Exported, Merged};
+use module::Module;
+use reach::Reached;
+use remap::Plan;
+use space::{Numbers, Origin, Space};
+
+/// How to link.
+#[derive(Default)]
+pub struct LinkOptions<'a> {
+    /// Export what the runtime exports too. Otherwise what the program does not use is dropped.
+    pub export_runtime: bool,
+    /// What comes before the names of these exports.
+    pub prefix: String,
+    /// Leave names and debug information out.
+    pub strip: bool,
+    /// Programs that are linked in before this one, each with the module name that its exports are imported from.
+    pub libraries: &'a [(String, Program)],
+    /// Another build of the runtime.
+    pub runtime: Option<&'a Program>,
+}
+
+/// A linked program.
+pub struct LinkOutput {
+    /// The module. It is valid.
+    pub wasm: Vec<u8>,
+    /// What was lost or looks wrong, in words; each names its file.
+    pub warnings: Vec<String>,
+    /// What was kept.
+    pub report: LinkReport,
+    /// Whether the module carries debug information.
+    pub has_debug_info: bool,
+}
+
+/// What was kept of the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkReport {
+    /// Functions of the runtime that are in the output.
+    pub kept: usize,
+    /// Functions that it has.
+    pub of: usize,
+}
+
+/// What a host needs after a trap, and exports of the runtime that are always kept for it: why, and `gc_sp`, which it has
+/// to set back.
+const AFTER_A_TRAP: [&str; 3] = ["gc_last_error", "gc_last_error_arg", "gc_sp"];
+
+/// What comes before their names if the others are not exported.
+pub(crate) const OWN_PREFIX: &str = "rootstock.";
+
+/// The memory, as every host looks for it.
+const MEMORY: &str = "memory";
+
+/// Links a program with the runtime.
+///
+/// The same input gives the same bytes.
+pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, Error> {
+    for input in options.libraries.iter().map(|(_, library)| library).chain([program]) {
+        input.check_abi()?;
+    }
+    let mut modules = read(program, options)?;
+    let mut warnings = Vec::new();
+    let mut origins: Vec<Vec<Origin>> = Vec::new();
+    for at in 0..modules.len() {
+        origins.push(resolve::imports(&modules, at)?);
+    }
+    let uses =
+        |origins: &Vec<Origin>| origins.iter().any(|from| matches!(from, Origin::Linked(0, _)));
+    let used = origins.iter().any(uses);
+
+    let wanted = runtime_exports(&modules[0], options);
+    let linked = origins.iter().zip(&modules).flat_map(|(origins, module)| {
+        module.imports.iter().zip(origins).filter_map(|(import, origin)| match origin {
+            Origin::Linked(0, index) => Some((Space::of_import(&import.ty), *index)),
+            _ => None,
+        })
+    });
+    let roots = linked.chain(wanted.iter().map(|export| (export.space, export.index)));
+    let reached =
+        Reached::from(&modules[0], roots).map_err(|error| refused(&modules[0].file, error))?;
+    let table_is_live =
+        (0..).zip(&modules[0].tables).any(|(table, _)| reached.is_live(Space::Table, table));
+    if !table_is_live {
+        modules[0].elements.clear();
+    }
+    let live = |space, (at, index)| at > 0 || reached.is_live(space, index);
+    let mut numbers = Numbers::new(&modules, &origins, live);
+    let (types, runtime_types) = merge::number_types(&modules, &reached.types);
+    numbers.types = types;
+    let plan = Plan { modules, origins, numbers };
+    layout::one_memory(&plan)?;
+    if !used {
+        warnings.push(format!(
+            "{}: it imports nothing from module `runtime`, so the output has no use for it",
+            program.name()
+        ));
+    }
+    let memory = layout::memory(&plan, &mut warnings)?;
+    let exports = exports(&plan, wanted, program)?;
+    let merged = merge::merge(&plan, &runtime_types, memory, &exports, |space, index| {
+        reached.is_live(space, index)
+    })
+    .map_err(|error| refused(program.name(), error))?;
+
+    let kept = merged.runtime_functions.len();
+    let of = plan.modules[0].functions.len();
+    let wasm = finish(&plan, merged, options, &mut warnings);
+    validate(program, &wasm)?;
+    let has_debug_info = !options.strip && plan.modules[1..].iter().any(dwarf::is_there);
+    Ok(LinkOutput { wasm, warnings, report: LinkReport { kept, of }, has_debug_info })
+}
+
+/// The runtime, the libraries, the program.
+fn read<'a>(
+    program: &'a Program,
+    options: &LinkOptions<'a>,
+) -> Result<Vec<Module<'a>>, InputError> {
+    let (file, wasm) = match options.runtime {
+        Some(runtime) => (runtime.name(), runtime.wasm()),
+        None => ("the runtime", crate::RUNTIME_WASM),
+    };
+    let runtime = Module::read(file, resolve::RUNTIME, wasm)?;
+    check_runtime(&runtime)?;
+    let mut modules = vec![runtime];
+    for (name, library) in options.libraries {
+        if let Some(other) = modules.iter().find(|other| other.name == *name) {
+            let cause = format!(
+                "{} has the module name `{name}` already; give another with NAME=FILE",
+                other.file
+            );
+            return Err(InputError::new(library.name(), cause));
+        }
+        modules.push(Module::read(library.name(), name, library.wasm())?);
+    }
+    modules.push(Module::read(program.name(), "", program.wasm())?);
+    for module in &modules[1..] {
+        if module.custom(marker::SECTION).is_some() {
+            return Err(InputError::new(&module.file, "it is linked with the runtime already"));
+        }
+        if module.custom("dylink.0").is_some() {
+            return Err(InputError::new(
+                &module.file,
+                "a shared library for dynamic linking, not a program",
+            ));
+        }
+    }
+    Ok(modules)
+}
+
+/// The version is a constant, so it can be seen without running anything.
+fn check_runtime(runtime: &Module<'_>) -> Result<(), InputError> {
+    let not_one = |cause: &str| {
+        InputError::new(&runtime.file, format!("not a build of the runtime: {cause}"))
+    };
+    let version = runtime
+        .export("gc_abi_version")
+        .ok_or_else(|| not_one("it does not export gc_abi_version"))?;
+    let body = version.index.checked_sub(runtime.imported(Space::Function));
+    let body = body.and_then(|at| runtime.bodies.get(at as usize));
+    let first = body.and_then(|body| body.get_operators_reader().ok()?.read().ok());
+    match first {
+        Some(Operator::I32Const { value }) if value.cast_unsigned() == runtime::ABI_VERSION => {}
+        Some(Operator::I32Const { value }) => {
+            return Err(not_one(&format!(
+                "it has version {value} of the ABI; this loader speaks version {}",
+                runtime::ABI_VERSION
+            )));
+        }
+        _ => return Err(not_one("its gc_abi_version is not a constant")),
+    }
+    for name in AFTER_A_TRAP.into_iter().chain([MEMORY]) {
+        runtime.export(name).ok_or_else(|| not_one(&format!("it does not export {name}")))?;
+    }
+    Ok(())
+}
+
+/// The runtime's exports that the output has, by the runtime's numbers.
+fn runtime_exports(runtime: &Module<'_>, options: &LinkOptions<'_>) -> Vec<Exported> {
+    let prefix = if options.export_runtime { &options.prefix } else { OWN_PREFIX };
+    // What begins with underscores is the linker's, and no part of the ABI.
+    let of_the_abi = runtime.exports.iter().filter(|export| !export.name.starts_with("__"));
+    let mut exports = Vec::new();
+    for export in of_the_abi {
+        let exported = |name: String| Exported {
+            name,
+            space: Space::of_export(export.kind),
+            index: export.index,
+        };
+        if export.name == MEMORY {
+            exports.push(exported(MEMORY.to_owned()));
+        }
+        if options.export_runtime || AFTER_A_TRAP.contains(&export.name) {
+            exports.push(exported(format!("{prefix}{}", export.name)));
+        }
+    }
+    exports
+}
+
+/// All exports, by the numbers of the merged module: the program's, then the runtime's.
+fn exports(
+    plan: &Plan<'_>,
+    runtime: Vec<Exported>,
+    program: &Program,
+) -> Result<Vec<Exported>, InputError> {
+    let last = plan.modules.len() - 1;
+    let own = plan.modules[last].exports.iter().map(|export| {
+        let space = Space::of_export(export.kind);
+        (export.name.to_owned(), space, (last, export.index))
+    });
+    let all =
+        own.chain(runtime.into_iter().map(|export| (export.name, export.space, (0, export.index))));
+    let mut known: BTreeMap<String, (Space, u32)> = BTreeMap::new();
+    let mut exports = Vec::new();
+    for (name, space, place) in all {
+        let Some(index) = plan.numbers.get(space, place) else { continue };
+        match known.entry(name.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert((space, index));
+                exports.push(Exported { name, space, index });
+            }
+            // The program exports the runtime's own under the same name, or has a `memory` that it means more.
+            Entry::Occupied(entry) if *entry.get() == (space, index) || name == MEMORY => {}
+            Entry::Occupied(_) => {
+                let cause = format!(
+                    "it exports `{name}` itself, which is the name of an export of the runtime; keep them apart with \
+                     --prefix"
+                );
+                return Err(InputError::new(program.name(), cause));
+            }
+        }
+    }
+    Ok(exports)
+}
+
+/// Adds the custom sections.
+fn finish(
+    plan: &Plan<'_>,
+    merged: Merged,
+    options: &LinkOptions<'_>,
+    warnings: &mut Vec<String>,
+) -> Vec<u8> {
+    let Merged { mut module, addresses, runtime_functions } = merged;
+    for section in custom::kept(&plan.modules, warnings) {
+        module.section(&section);
+    }
+    if !options.strip {
+        debug(plan, &addresses, &mut module, warnings);
+        if let Some(names) = names::merge(plan, warnings) {
+            module.section(&names);
+        }
+    }
+    module.section(&custom::producers(&plan.modules));
+    if let Some(features) = custom::target_features(&plan.modules) {
+        module.section(&features);
+    }
+    let marker = Marker {
+        abi: runtime::ABI_VERSION,
+        prefix: if options.export_runtime { options.prefix.clone() } else { OWN_PREFIX.to_owned() },
+        complete: options.export_runtime,
+        functions: Some(runtime_functions),
+    };
+    module.section(&CustomSection { name: marker::SECTION.into(), data: marker.encode().into() });
+    module.finish()
+}
+
+/// Debug information that cannot be rewritten is dropped: wrong lines are worse than none.
+fn debug(
+    plan: &Plan<'_>,
+    addresses: &[address::AddressMap],
+    module: &mut wasm_encoder::Module,
+    warnings: &mut Vec<String>,
+) {
+    let globals: Vec<_> = (0..plan.modules.len())
+        .map(|at| move |index| plan.numbers.get(Space::Global, (at, index)))
+        .collect();
+    let programs = plan.modules.iter().zip(addresses).zip(&globals).skip(1);
+    let moved: Vec<dwarf::Moved<'_>> = programs
+        .filter(|((module, _), _)| dwarf::is_there(module))
+        .map(|((module, addresses), global)| dwarf::Moved { module, addresses, global })
+        .collect();
+    match dwarf::convert(&moved) {
+        Ok(sections) => {
+            for section in &sections {
+                module.section(section);
+            }
+        }
+        Err(error) => warnings
+            .push(format!("debug information is dropped, as it cannot be rewritten: {error}")),
+    }
+}
+
+fn validate(program: &Program, wasm: &[u8]) -> Result<(), InputError> {
+    let valid = Validator::new().validate_all(wasm);
+    valid.map(drop).map_err(|error| {
+        InputError::new(
+            program.name(),
+            format!("cannot be linked: the result is not valid: {error}"),
+        )
+    })
+}
+
+fn refused<E: std::fmt::Display>(file: &str, error: reencode::Error<E>) -> InputError {
+    match error {
+        reencode::Error::ParseError(error) => {
+            InputError::new(file, format!("cannot be linked: {error}"))
+        }
+        error => InputError::new(file, format!("cannot be linked: {error}")),
+    }
+}

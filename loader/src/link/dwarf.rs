@@ -1,0 +1,265 @@
+//! Debug information for code that has moved.
+//!
+//! Addresses of DWARF in wasm are offsets into the code section, and linking moves every function and makes calls
+//! longer or shorter. So each address is looked up: line rows one by one, ends of ranges by themselves and not by their
+//! length. Addresses in expressions are those of data, which stay; numbers of globals change.
+
+use gimli::constants as dw;
+use gimli::read::{self, EndianSlice, Operation, UnitRef};
+use gimli::write::{
+    self, Address, AttributeValue, ConvertError, ConvertLineSequenceEnd, ConvertResult,
+    ConvertUnit, ConvertUnitEntry, EndianVec, Expression, Location, LocationList, Range, RangeList,
+    Sections, UnitEntryId,
+};
+use gimli::{LittleEndian, SectionId};
+use wasm_encoder::CustomSection;
+
+use super::address::AddressMap;
+use super::module::Module;
+
+type Reader<'a> = EndianSlice<'a, LittleEndian>;
+
+/// What stands for the address of something that is not there, as linkers write it.
+const TOMBSTONE: u64 = 0xffff_ffff;
+
+/// What the DWARF of one module is rewritten with.
+pub(super) struct Moved<'m> {
+    pub(super) module: &'m Module<'m>,
+    pub(super) addresses: &'m AddressMap,
+    /// The new number of a global.
+    pub(super) global: &'m dyn Fn(u32) -> Option<u32>,
+}
+
+/// Whether a module has debug information of its own.
+pub(super) fn is_there(module: &Module<'_>) -> bool {
+    module.custom(".debug_info").is_some()
+}
+
+/// The debug sections of all modules as those of one.
+pub(super) fn convert(modules: &[Moved<'_>]) -> Result<Vec<CustomSection<'static>>, String> {
+    let mut dwarf = write::Dwarf::new();
+    for moved in modules {
+        moved.convert(&mut dwarf).map_err(|error| format!("{}: {error}", moved.module.file))?;
+    }
+    let mut sections = Sections::new(EndianVec::new(LittleEndian));
+    dwarf.write(&mut sections).map_err(|error| error.to_string())?;
+    let mut customs = Vec::new();
+    let collected: Result<(), gimli::write::Error> = sections.for_each(|id: SectionId, data| {
+        if !data.slice().is_empty() {
+            customs
+                .push(CustomSection { name: id.name().into(), data: data.slice().to_vec().into() });
+        }
+        Ok(())
+    });
+    collected.map_err(|error| error.to_string())?;
+    Ok(customs)
+}
+
+impl<'m> Moved<'m> {
+    fn convert(&self, dwarf: &mut write::Dwarf) -> ConvertResult<()> {
+        let load = |id: SectionId| -> Result<_, gimli::Error> {
+            let found = self.module.custom(id.name());
+            Ok(EndianSlice::new(found.map_or(&[][..], |custom| custom.data), LittleEndian))
+        };
+        let old = read::Dwarf::load(load)?;
+        let mut units = dwarf.convert(&old)?;
+        while let Some((mut unit, root)) = units.read_unit()? {
+            if unit.read_unit.dwo_id.is_some() {
+                // The rest is in another file, which nobody rewrites.
+                return Err(ConvertError::UnsupportedUnitType);
+            }
+            self.lines(&mut unit)?;
+            let id = unit.unit.root();
+            self.attributes(&mut unit, id, &root)?;
+            let mut entry = root;
+            while let Some(id) = unit.read_entry(&mut entry)? {
+                if id.is_some() {
+                    let id = unit.add_entry(id, &entry);
+                    self.attributes(&mut unit, id, &entry)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lines(&self, unit: &mut ConvertUnit<'_, Reader<'m>>) -> ConvertResult<()> {
+        let Some(mut program) = unit.read_line_program(None, None)? else { return Ok(()) };
+        while let Some(sequence) = program.read_sequence()? {
+            // Sequences without an address are those of functions that a linker dropped.
+            let Some(old) = sequence.start else { continue };
+            let Some(new) = self.addresses.get(old) else { continue };
+            let offset = |old_offset: u64| {
+                self.addresses.get(old + old_offset).map(|address| address.saturating_sub(new))
+            };
+            program.set_address(Address::Constant(new));
+            let mut last = 0;
+            for mut row in sequence.rows {
+                last = offset(row.address_offset).unwrap_or(last).max(last);
+                row.address_offset = last;
+                program.generate_row(row);
+            }
+            if let ConvertLineSequenceEnd::Length(length) = sequence.end {
+                program.end_sequence(offset(length).unwrap_or(last).max(last));
+            }
+        }
+        if program.in_sequence() {
+            return Err(ConvertError::MissingLineEndSequence);
+        }
+        let (program, files) = program.program();
+        unit.set_line_program(program, files);
+        Ok(())
+    }
+
+    fn attributes(
+        &self,
+        unit: &mut ConvertUnit<'_, Reader<'m>>,
+        id: UnitEntryId,
+        entry: &ConvertUnitEntry<'_, Reader<'m>>,
+    ) -> ConvertResult<()> {
+        let low = entry.attr_value(dw::DW_AT_low_pc);
+        let low = low.and_then(|value| address(entry.read_unit, value));
+        for attr in &entry.attrs {
+            let value = match (attr.name(), attr.value()) {
+                // Extensions that are safe to ignore, and references to sections that are not rewritten.
+                (
+                    dw::DW_AT_GNU_locviews
+                    | dw::DW_AT_macros
+                    | dw::DW_AT_macro_info
+                    | dw::DW_AT_GNU_macros,
+                    _,
+                ) => {
+                    continue;
+                }
+                (dw::DW_AT_high_pc, value) if value.udata_value().is_some() => {
+                    let length = value.udata_value().unwrap_or(0);
+                    AttributeValue::Udata(low.map_or(0, |low| self.length(low, length)))
+                }
+                (_, read::AttributeValue::Exprloc(expression)) => {
+                    match self.expression(unit, entry.read_unit, expression)? {
+                        Some(expression) => AttributeValue::Exprloc(expression),
+                        None => continue,
+                    }
+                }
+                (_, read::AttributeValue::RangeListsRef(offset)) => {
+                    let offset = entry.read_unit.ranges_offset_from_raw(offset);
+                    self.ranges(unit, entry.read_unit, offset)?
+                }
+                (_, read::AttributeValue::DebugRngListsIndex(index)) => {
+                    let offset = entry.read_unit.ranges_offset(index)?;
+                    self.ranges(unit, entry.read_unit, offset)?
+                }
+                (_, read::AttributeValue::LocationListsRef(offset)) => {
+                    self.locations(unit, entry.read_unit, offset)?
+                }
+                (_, read::AttributeValue::DebugLocListsIndex(index)) => {
+                    let offset = entry.read_unit.locations_offset(index)?;
+                    self.locations(unit, entry.read_unit, offset)?
+                }
+                _ => unit
+                    .convert_attribute_value(entry.read_unit, attr, &|old| Some(self.code(old)))?,
+            };
+            unit.unit.get_mut(id).set(attr.name(), value);
+        }
+        Ok(())
+    }
+
+    fn code(&self, old: u64) -> Address {
+        Address::Constant(self.addresses.get(old).unwrap_or(TOMBSTONE))
+    }
+
+    fn length(&self, low: u64, length: u64) -> u64 {
+        match (self.addresses.get(low), self.addresses.get(low.saturating_add(length))) {
+            (Some(start), Some(end)) => end.saturating_sub(start),
+            _ => 0,
+        }
+    }
+
+    fn ranges(
+        &self,
+        unit: &mut ConvertUnit<'_, Reader<'m>>,
+        read_unit: UnitRef<'_, Reader<'m>>,
+        offset: gimli::RangeListsOffset,
+    ) -> ConvertResult<AttributeValue> {
+        // Pairs in lists of the old form count from the base of their unit.
+        let mut ranges = vec![Range::BaseAddress { address: Address::Constant(0) }];
+        let mut old = read_unit.ranges(offset)?;
+        while let Some(range) = old.next()? {
+            let (Some(begin), Some(end)) =
+                (self.addresses.get(range.begin), self.addresses.get(range.end))
+            else {
+                continue;
+            };
+            if begin < end {
+                let (begin, end) = (Address::Constant(begin), Address::Constant(end));
+                ranges.push(Range::StartEnd { begin, end });
+            }
+        }
+        Ok(AttributeValue::RangeListRef(unit.unit.ranges.add(RangeList(ranges))))
+    }
+
+    fn locations(
+        &self,
+        unit: &mut ConvertUnit<'_, Reader<'m>>,
+        read_unit: UnitRef<'_, Reader<'m>>,
+        offset: gimli::LocationListsOffset,
+    ) -> ConvertResult<AttributeValue> {
+        let mut locations = vec![Location::BaseAddress { address: Address::Constant(0) }];
+        let mut old = read_unit.locations(offset)?;
+        while let Some(entry) = old.next()? {
+            let Some(data) = self.expression(unit, read_unit, entry.data)? else { continue };
+            if entry.range.begin == 0 && entry.range.end == u64::MAX {
+                locations.push(Location::DefaultLocation { data });
+                continue;
+            }
+            let begin = self.addresses.get(entry.range.begin);
+            let end = self.addresses.get(entry.range.end);
+            if let (Some(begin), Some(end)) = (begin, end)
+                && begin < end
+            {
+                let (begin, end) = (Address::Constant(begin), Address::Constant(end));
+                locations.push(Location::StartEnd { begin, end, data });
+            }
+        }
+        Ok(AttributeValue::LocationListRef(unit.unit.locations.add(LocationList(locations))))
+    }
+
+    /// An expression with the new numbers of globals; none if it has one in a place that is not known here.
+    fn expression(
+        &self,
+        unit: &ConvertUnit<'_, Reader<'m>>,
+        read_unit: UnitRef<'_, Reader<'m>>,
+        expression: read::Expression<Reader<'m>>,
+    ) -> ConvertResult<Option<Expression>> {
+        let mut operations = expression.operations(read_unit.encoding());
+        let mut all = Vec::new();
+        while let Some(operation) = operations.next()? {
+            all.push(operation);
+        }
+        if !all.iter().any(|operation| matches!(operation, Operation::WasmGlobal { .. })) {
+            let data = |address| Some(Address::Constant(address));
+            return unit.convert_expression(read_unit, expression, &data).map(Some);
+        }
+        let mut new = Expression::new();
+        for operation in all {
+            match operation {
+                Operation::WasmGlobal { index } => match (self.global)(index) {
+                    Some(index) => new.op_wasm_global(index),
+                    None => return Ok(None),
+                },
+                Operation::PlusConstant { value } => new.op_plus_uconst(value),
+                Operation::StackValue => new.op(dw::DW_OP_stack_value),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(new))
+    }
+}
+
+/// An address, written out or by its number.
+fn address(unit: UnitRef<'_, Reader<'_>>, value: read::AttributeValue<Reader<'_>>) -> Option<u64> {
+    match value {
+        read::AttributeValue::Addr(address) => Some(address),
+        read::AttributeValue::DebugAddrIndex(index) => unit.address(index).ok(),
+        _ => None,
+    }
+}

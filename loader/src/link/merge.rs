@@ -1,0 +1,362 @@
+//! Writes the merged module, section by section.
+
+use wasm_encoder::reencode::{self, Reencode};
+use wasm_encoder::{
+    CodeSection, DataCountSection, DataSection, ElementSection, ExportKind, ExportSection,
+    FunctionSection, GlobalSection, ImportSection, Instruction, MemorySection, StartSection,
+    TableSection, TagSection, TypeSection,
+};
+use wasmparser::{FunctionBody, MemoryType};
+
+use super::address::AddressMap;
+use super::module::{Module, plain_function};
+use super::remap::{Plan, Remap};
+use super::space::{Origin, Space};
+use crate::error::InputError;
+
+type Result<T> = std::result::Result<T, reencode::Error<InputError>>;
+
+/// An export of the merged module.
+pub(super) struct Exported {
+    pub(super) name: String,
+    pub(super) space: Space,
+    pub(super) index: u32,
+}
+
+/// Types that the merged module has beside those of the programs: the runtime's, by their numbers there.
+pub(super) struct RuntimeTypes(Vec<u32>);
+
+/// Numbers the types: the programs' as they are, one module behind the other, then what the runtime uses and none of
+/// them has.
+pub(super) fn number_types(
+    modules: &[Module<'_>],
+    used: &[bool],
+) -> (Vec<Vec<Option<u32>>>, RuntimeTypes) {
+    let mut numbers = vec![Vec::new(); modules.len()];
+    let mut known = Vec::new();
+    for (at, module) in modules.iter().enumerate().skip(1) {
+        for (ty, alone) in module.sub_types() {
+            numbers[at].push(u32::try_from(known.len()).ok());
+            known.push(if alone { plain_function(ty) } else { None });
+        }
+    }
+    let mut added = Vec::new();
+    for (index, (ty, _)) in (0..).zip(modules[0].sub_types()) {
+        let function = plain_function(ty);
+        let same = known.iter().position(|other| function.is_some() && *other == function);
+        numbers[0].push(match same {
+            _ if !used[index as usize] => None,
+            Some(same) => u32::try_from(same).ok(),
+            None => {
+                known.push(function);
+                added.push(index);
+                u32::try_from(known.len() - 1).ok()
+            }
+        });
+    }
+    (numbers, RuntimeTypes(added))
+}
+
+/// The merged module without its custom sections.
+pub(super) struct Merged {
+    pub(super) module: wasm_encoder::Module,
+    /// For each module, where its code has gone.
+    pub(super) addresses: Vec<AddressMap>,
+    /// The numbers of the runtime's functions in the merged module.
+    pub(super) runtime_functions: std::ops::Range<u32>,
+}
+
+/// Writes it.
+pub(super) fn merge(
+    plan: &Plan<'_>,
+    types: &RuntimeTypes,
+    memory: MemoryType,
+    exports: &[Exported],
+    is_live: impl Fn(Space, u32) -> bool,
+) -> Result<Merged> {
+    Writer { plan, is_live: &is_live }.write(types, memory, exports)
+}
+
+/// A function, written anew.
+struct Body {
+    /// Its code, without its size.
+    bytes: Vec<u8>,
+    /// For each instruction, where it was in the file and where it is among the bytes.
+    places: Vec<(usize, usize)>,
+}
+
+struct Writer<'p, 'a> {
+    plan: &'p Plan<'a>,
+    /// Whether something of the runtime is kept, by its number there.
+    is_live: &'p dyn Fn(Space, u32) -> bool,
+}
+
+impl<'p, 'a> Writer<'p, 'a> {
+    fn write(
+        &self,
+        types: &RuntimeTypes,
+        memory: MemoryType,
+        exports: &[Exported],
+    ) -> Result<Merged> {
+        let mut module = wasm_encoder::Module::new();
+        let starts = self.starts()?;
+        let mut type_section = self.types(types)?;
+        let mut functions = self.functions()?;
+        let imported = self.host_imports(Space::Function);
+        let start = match starts.as_slice() {
+            [] => None,
+            [start] => Some(*start),
+            // several are called by one that is made for it, the last function of all
+            _ => {
+                let ty = type_section.len();
+                type_section.ty().function([], []);
+                functions.function(ty);
+                Some(imported + functions.len() - 1)
+            }
+        };
+        section(&mut module, &type_section, type_section.is_empty());
+        let imports = self.imports()?;
+        section(&mut module, &imports, imports.is_empty());
+        section(&mut module, &functions, functions.is_empty());
+        let tables =
+            self.each(Space::Table, TableSection::new(), |remap, tables, module, at| {
+                remap.parse_table(tables, module.tables[at].clone())
+            })?;
+        section(&mut module, &tables, tables.is_empty());
+        let mut memories = MemorySection::new();
+        memories.memory(
+            wasm_encoder::reencode::RoundtripReencoder.memory_type(memory).map_err(infallible)?,
+        );
+        module.section(&memories);
+        let tags = self.each(Space::Tag, TagSection::new(), |remap, tags, module, at| {
+            tags.tag(remap.tag_type(module.tags[at])?);
+            Ok(())
+        })?;
+        section(&mut module, &tags, tags.is_empty());
+        let globals =
+            self.each(Space::Global, GlobalSection::new(), |remap, globals, module, at| {
+                remap.parse_global(globals, module.globals[at].clone())
+            })?;
+        section(&mut module, &globals, globals.is_empty());
+        module.section(&exports_section(exports));
+        if let Some(function_index) = start {
+            module.section(&StartSection { function_index });
+        }
+        let elements = self.elements()?;
+        section(&mut module, &elements, elements.is_empty());
+        let data = self.data()?;
+        if !data.is_empty() {
+            module.section(&DataCountSection { count: data.len() });
+        }
+        let (code, addresses) =
+            self.code(functions.len(), if starts.len() > 1 { &starts } else { &[] })?;
+        section(&mut module, &code, code.is_empty());
+        section(&mut module, &data, data.is_empty());
+        let kept = self.indices(Space::Function, 0).count();
+        let runtime_functions = imported..imported + u32::try_from(kept).unwrap_or(u32::MAX);
+        Ok(Merged { module, addresses, runtime_functions })
+    }
+
+    fn remap(&self, at: usize) -> Remap<'p, 'a> {
+        Remap { plan: self.plan, at }
+    }
+
+    /// What a module defines of a kind and is kept, by its place among the definitions.
+    fn indices(&self, space: Space, at: usize) -> impl Iterator<Item = usize> {
+        let module = &self.plan.modules[at];
+        let imported = module.imported(space);
+        (0..module.defined(space)).filter(move |&index| {
+            at > 0
+                || u32::try_from(index).is_ok_and(|index| (self.is_live)(space, imported + index))
+        })
+    }
+
+    fn each<S>(
+        &self,
+        space: Space,
+        mut into: S,
+        add: impl Fn(&mut Remap<'p, 'a>, &mut S, &'p Module<'a>, usize) -> Result<()>,
+    ) -> Result<S> {
+        for (at, module) in self.plan.modules.iter().enumerate() {
+            for index in self.indices(space, at) {
+                add(&mut self.remap(at), &mut into, module, index)?;
+            }
+        }
+        Ok(into)
+    }
+
+    fn types(&self, runtime: &RuntimeTypes) -> Result<TypeSection> {
+        let mut types = TypeSection::new();
+        for (at, module) in self.plan.modules.iter().enumerate().skip(1) {
+            for group in &module.types {
+                self.remap(at).parse_recursive_type_group(types.ty(), group.clone())?;
+            }
+        }
+        let own: Vec<_> = self.plan.modules[0].sub_types().collect();
+        for &index in &runtime.0 {
+            let ty = self.remap(0).sub_type(own[index as usize].0.clone())?;
+            types.ty().subtype(&ty);
+        }
+        Ok(types)
+    }
+
+    fn imports(&self) -> Result<ImportSection> {
+        let mut imports = ImportSection::new();
+        for (at, module) in self.plan.modules.iter().enumerate() {
+            let mut seen = [0; 5];
+            for (import, origin) in module.imports.iter().zip(&self.plan.origins[at]) {
+                let space = Space::of_import(&import.ty);
+                let index = seen[space as usize];
+                seen[space as usize] += 1;
+                if *origin == Origin::Host && (at > 0 || (self.is_live)(space, index)) {
+                    let ty = self.remap(at).entity_type(import.ty)?;
+                    imports.import(import.module, import.name, ty);
+                }
+            }
+        }
+        Ok(imports)
+    }
+
+    /// How many of a kind are still imported.
+    fn host_imports(&self, space: Space) -> u32 {
+        let mut count = 0;
+        for (at, module) in self.plan.modules.iter().enumerate() {
+            for index in 0..module.imported(space) {
+                let import = module
+                    .imports
+                    .iter()
+                    .zip(&self.plan.origins[at])
+                    .filter(|(import, _)| Space::of_import(&import.ty) == space)
+                    .nth(index as usize);
+                let from_host = import.is_some_and(|(_, origin)| *origin == Origin::Host);
+                count += u32::from(from_host && (at > 0 || (self.is_live)(space, index)));
+            }
+        }
+        count
+    }
+
+    fn functions(&self) -> Result<FunctionSection> {
+        self.each(Space::Function, FunctionSection::new(), |remap, functions, module, at| {
+            functions.function(remap.type_index(module.functions[at])?);
+            Ok(())
+        })
+    }
+
+    /// The start functions, in the order in which the modules would have been instantiated.
+    fn starts(&self) -> Result<Vec<u32>> {
+        let modules = self.plan.modules.iter().enumerate();
+        let starts = modules.filter_map(|(at, module)| module.start.map(|start| (at, start)));
+        starts.map(|(at, start)| self.remap(at).function_index(start)).collect()
+    }
+
+    fn elements(&self) -> Result<ElementSection> {
+        let mut elements = ElementSection::new();
+        for (at, module) in self.plan.modules.iter().enumerate() {
+            for element in &module.elements {
+                self.remap(at).parse_element(&mut elements, element.clone())?;
+            }
+        }
+        Ok(elements)
+    }
+
+    fn data(&self) -> Result<DataSection> {
+        let mut data = DataSection::new();
+        for (at, module) in self.plan.modules.iter().enumerate() {
+            for datum in &module.data {
+                self.remap(at).parse_data(&mut data, datum.clone())?;
+            }
+        }
+        Ok(data)
+    }
+
+    /// The code, and where each module's has gone. `starts` are called by a function of their own, the last one.
+    fn code(&self, count: u32, starts: &[u32]) -> Result<(CodeSection, Vec<AddressMap>)> {
+        let mut code = CodeSection::new();
+        let mut addresses = Vec::new();
+        let mut end = leb_len(count as usize);
+        for (at, module) in self.plan.modules.iter().enumerate() {
+            let mut map = AddressMap::new(module.code.start);
+            for index in self.indices(Space::Function, at) {
+                let body = &module.bodies[index];
+                let Body { bytes, places } = self.body(at, body)?;
+                let start = end + leb_len(bytes.len());
+                let before = index.checked_sub(1).map(|before| module.bodies[before].range().end);
+                if let Some(before) = before {
+                    map.add(before, end);
+                }
+                map.add(body.range().start, start);
+                for (old, new) in places {
+                    map.add(old, start + new);
+                }
+                end = start + bytes.len();
+                map.add(body.range().end, end);
+                code.raw(&bytes);
+            }
+            addresses.push(map);
+        }
+        if !starts.is_empty() {
+            let mut function = wasm_encoder::Function::new([]);
+            for &start in starts {
+                function.instruction(&Instruction::Call(start));
+            }
+            function.instruction(&Instruction::End);
+            code.function(&function);
+        }
+        Ok((code, addresses))
+    }
+
+    fn body(&self, at: usize, body: &FunctionBody<'_>) -> Result<Body> {
+        let mut remap = self.remap(at);
+        let mut function = remap.new_function_with_parsed_locals(body)?;
+        let mut reader = body.get_operators_reader()?;
+        let mut places = Vec::new();
+        while !reader.eof() {
+            places.push((reader.original_position(), function.byte_len()));
+            let instruction = remap.parse_instruction(&mut reader)?;
+            function.instruction(&instruction);
+        }
+        Ok(Body { bytes: function.into_raw_body(), places })
+    }
+}
+
+fn exports_section(exports: &[Exported]) -> ExportSection {
+    let mut section = ExportSection::new();
+    for export in exports {
+        let kind = match export.space {
+            Space::Function => ExportKind::Func,
+            Space::Table => ExportKind::Table,
+            Space::Memory => ExportKind::Memory,
+            Space::Global => ExportKind::Global,
+            Space::Tag => ExportKind::Tag,
+        };
+        section.export(&export.name, kind, export.index);
+    }
+    section
+}
+
+fn section(
+    module: &mut wasm_encoder::Module,
+    section: &impl wasm_encoder::Section,
+    is_empty: bool,
+) {
+    if !is_empty {
+        module.section(section);
+    }
+}
+
+fn infallible(error: reencode::Error) -> reencode::Error<InputError> {
+    match error {
+        reencode::Error::ParseError(error) => reencode::Error::ParseError(error),
+        _ => reencode::Error::InvalidConstExpr,
+    }
+}
+
+/// Bytes of a number in LEB128.
+fn leb_len(mut value: usize) -> usize {
+    let mut bytes = 1;
+    while value >= 0x80 {
+        value >>= 7;
+        bytes += 1;
+    }
+    bytes
+}

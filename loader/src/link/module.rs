@@ -1,0 +1,197 @@
+//! A module taken apart: what linking needs of it, borrowed from its bytes.
+
+use std::ops::Range;
+
+use wasmparser::types::{EntityType, TypesRef};
+use wasmparser::{
+    CompositeInnerType, Data, Element, Export, FunctionBody, Global, Import, MemoryType, Parser,
+    Payload, SubType, Table, TagType, TypeRef, Validator,
+};
+
+use super::space::Space;
+use crate::error::InputError;
+use crate::locate;
+use crate::program::Cause;
+
+/// A custom section.
+#[derive(Clone, Copy)]
+pub(super) struct Custom<'a> {
+    pub(super) name: &'a str,
+    pub(super) data: &'a [u8],
+    /// Where the data lie in the file.
+    pub(super) offset: usize,
+}
+
+/// A valid module.
+pub(super) struct Module<'a> {
+    /// The file, as messages give it.
+    pub(super) file: String,
+    /// What other programs import its exports from.
+    pub(super) name: String,
+    /// Explicit and implicit recursion groups, in order.
+    pub(super) types: Vec<wasmparser::RecGroup>,
+    pub(super) imports: Vec<Import<'a>>,
+    /// The type of each function that it defines.
+    pub(super) functions: Vec<u32>,
+    pub(super) tables: Vec<Table<'a>>,
+    pub(super) memories: Vec<MemoryType>,
+    pub(super) tags: Vec<TagType>,
+    pub(super) globals: Vec<Global<'a>>,
+    pub(super) exports: Vec<Export<'a>>,
+    pub(super) start: Option<u32>,
+    pub(super) elements: Vec<Element<'a>>,
+    pub(super) bodies: Vec<FunctionBody<'a>>,
+    pub(super) data: Vec<Data<'a>>,
+    pub(super) customs: Vec<Custom<'a>>,
+    /// The contents of the code section: addresses of DWARF count from its beginning.
+    pub(super) code: Range<usize>,
+    validated: wasmparser::types::Types,
+}
+
+impl<'a> Module<'a> {
+    /// Validates a module and takes it apart.
+    pub(super) fn read(file: &str, name: &str, wasm: &'a [u8]) -> Result<Self, InputError> {
+        let invalid = |error: &wasmparser::BinaryReaderError| {
+            InputError::new(file, locate::in_source(wasm, Cause::from(error)))
+        };
+        let validated = Validator::new().validate_all(wasm).map_err(|error| invalid(&error))?;
+        let mut module = Self {
+            file: file.to_owned(),
+            name: name.to_owned(),
+            types: Vec::new(),
+            imports: Vec::new(),
+            functions: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            tags: Vec::new(),
+            globals: Vec::new(),
+            exports: Vec::new(),
+            start: None,
+            elements: Vec::new(),
+            bodies: Vec::new(),
+            data: Vec::new(),
+            customs: Vec::new(),
+            code: 0..0,
+            validated,
+        };
+        for payload in Parser::new(0).parse_all(wasm) {
+            payload.and_then(|payload| module.visit(payload)).map_err(|error| invalid(&error))?;
+        }
+        Ok(module)
+    }
+
+    fn visit(&mut self, payload: Payload<'a>) -> wasmparser::Result<()> {
+        fn all<T>(
+            items: impl IntoIterator<Item = wasmparser::Result<T>>,
+        ) -> wasmparser::Result<Vec<T>> {
+            items.into_iter().collect()
+        }
+        match payload {
+            Payload::TypeSection(section) => self.types = all(section)?,
+            Payload::ImportSection(section) => self.imports = all(section.into_imports())?,
+            Payload::FunctionSection(section) => self.functions = all(section)?,
+            Payload::TableSection(section) => self.tables = all(section)?,
+            Payload::MemorySection(section) => self.memories = all(section)?,
+            Payload::TagSection(section) => self.tags = all(section)?,
+            Payload::GlobalSection(section) => self.globals = all(section)?,
+            Payload::ExportSection(section) => self.exports = all(section)?,
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(section) => self.elements = all(section)?,
+            Payload::DataSection(section) => self.data = all(section)?,
+            Payload::CodeSectionStart { range, .. } => self.code = range,
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CustomSection(section) => self.customs.push(Custom {
+                name: section.name(),
+                data: section.data(),
+                offset: section.data_offset(),
+            }),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The types that validation found.
+    pub(super) fn entities(&self) -> TypesRef<'_> {
+        self.validated.as_ref()
+    }
+
+    /// The number of types in the module's index space.
+    pub(super) fn type_count(&self) -> u32 {
+        self.entities().core_type_count_in_module()
+    }
+
+    /// The types in the order of their numbers; a member of a group of several has `false` beside it.
+    pub(super) fn sub_types(&self) -> impl Iterator<Item = (&SubType, bool)> {
+        self.types.iter().flat_map(|group| {
+            let alone = !group.is_explicit_rec_group();
+            group.types().map(move |ty| (ty, alone))
+        })
+    }
+
+    /// The number of the function type at the end of an import or a definition.
+    pub(super) fn function_type(&self, index: u32) -> Option<u32> {
+        let imported = self.imports.iter().filter_map(|import| match import.ty {
+            TypeRef::Func(ty) | TypeRef::FuncExact(ty) => Some(ty),
+            _ => None,
+        });
+        imported.chain(self.functions.iter().copied()).nth(index as usize)
+    }
+
+    /// How many of a kind it imports.
+    pub(super) fn imported(&self, space: Space) -> u32 {
+        let count =
+            self.imports.iter().filter(|import| Space::of_import(&import.ty) == space).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// How many of a kind it defines.
+    pub(super) fn defined(&self, space: Space) -> usize {
+        match space {
+            Space::Function => self.functions.len(),
+            Space::Table => self.tables.len(),
+            Space::Memory => self.memories.len(),
+            Space::Global => self.globals.len(),
+            Space::Tag => self.tags.len(),
+        }
+    }
+
+    /// A global that it defines, by its number among all.
+    pub(super) fn global(&self, index: u32) -> Option<&Global<'a>> {
+        let at = index.checked_sub(self.imported(Space::Global))?;
+        self.globals.get(at as usize)
+    }
+
+    /// An export by name.
+    pub(super) fn export(&self, name: &str) -> Option<&Export<'a>> {
+        self.exports.iter().find(|export| export.name == name)
+    }
+
+    /// The type of an import.
+    pub(super) fn import_type(&self, import: &Import<'_>) -> Option<EntityType> {
+        self.entities().entity_type_from_import(import)
+    }
+
+    /// The type of an export.
+    pub(super) fn export_type(&self, export: &Export<'_>) -> Option<EntityType> {
+        self.entities().entity_type_from_export(export)
+    }
+
+    /// A custom section by name.
+    pub(super) fn custom(&self, name: &str) -> Option<Custom<'a>> {
+        self.customs.iter().copied().find(|custom| custom.name == name)
+    }
+}
+
+/// A function type that has no relations to other types.
+pub(super) fn plain_function(ty: &SubType) -> Option<&wasmparser::FuncType> {
+    let composite = &ty.composite_type;
+    let plain = ty.is_final
+        && ty.supertype_idx.is_none()
+        && !composite.shared
+        && composite.descriptor_idx.is_none()
+        && composite.describes_idx.is_none();
+    match &composite.inner {
+        CompositeInnerType::Func(function) if plain => Some(function),
+        _ => None,
+    }
+}
