@@ -9,7 +9,7 @@
 //! * `merge` writes the sections, and `address` remembers where code has gone;
 //! * `names`, `custom` and `dwarf` write what is said about it;
 //! * `marker` is the section by which `loader run` knows the result again;
-//! * [`optimize`] hands it to Binaryen, and [`file`] puts it on disk.
+//! * [`optimize`] hands it to Binaryen, and [`mod@file`] puts it on disk.
 //!
 //! ```
 //! use loader::link::{LinkOptions, link};

@@ -684,11 +684,18 @@ fn a_linked_program_runs_within_the_same_limits() {
         (&["--stats"], "no statistics"),
         (&["--with", "x.wasm"], "x.wasm"),
         (&["--runtime", "x.wasm"], "of its own"),
+        (&["--eager-from", "3"], "cannot be counted"),
     ] {
         let (code, errors) = run(args);
         assert_eq!(code, Some(2), "{errors}");
         assert!(errors.contains(word), "{word}: {errors}");
     }
+}
+
+#[test]
+fn a_linked_program_is_not_for_the_doctor() {
+    let (output, _, _) = link_text("doctor", ALLOC_ONLY, &[]);
+    assert_refused(loader(["doctor".as_ref(), output.as_os_str()]), &["it cannot be watched"]);
 }
 
 /// An error that the runtime stored earlier is not the reason of a trap of the program's own.

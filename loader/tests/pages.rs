@@ -175,6 +175,11 @@ fn the_guide_for_compiler_authors() {
 }
 
 #[test]
+fn the_guide_to_merging() {
+    assert!(check("docs/merging.md") >= 6);
+}
+
+#[test]
 fn the_guide_to_object_files() {
     if Command::new("clang").arg("--version").output().is_err() {
         eprintln!("SKIPPED: clang is not installed, so docs/object-linking.md is not run");

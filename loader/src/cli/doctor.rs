@@ -141,6 +141,11 @@ struct Visit {
 impl Visit {
     fn prepare(args: &DoctorArgs) -> Result<Self, Error> {
         let program = Program::open(&args.program)?;
+        if program.is_linked() {
+            let cause =
+                "it is linked already, so it cannot be watched: give the program as it was before";
+            return Err(InputError::new(program.name(), cause).into());
+        }
         let libraries =
             args.with.iter().map(|with| options::library(with)).collect::<Result<_, Error>>()?;
         let config = args.config();

@@ -238,6 +238,8 @@ fn unlinked_only(args: &RunArgs, program: &Program) -> Result<(), InputError> {
         "it is linked already, so --with comes too late: give it to `loader link`"
     } else if args.runtime.is_some() {
         "it is linked already, and has a runtime of its own: give --runtime to `loader link`"
+    } else if args.eager_from.is_some() || args.eager_until.is_some() {
+        "it is linked already, so its allocations cannot be counted: give the program as it was before"
     } else if !complete && args.stats {
         "it was linked without the runtime's exports, so there are no statistics: link it with --export-runtime"
     } else {
