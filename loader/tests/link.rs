@@ -55,7 +55,7 @@ fn link_text(test: &str, wat: &str, args: &[&str]) -> (PathBuf, Vec<u8>, String)
 /// Bad input: exit code 2, one error with all of `words`, and no output, not even a part.
 #[track_caller]
 fn refused(test: &str, contents: impl AsRef<[u8]>, args: &[&str], words: &[&str]) {
-    let folder = folder(test);
+    let folder = folder(&format!("refused/{test}"));
     let program = folder.join("program.wasm");
     std::fs::write(&program, contents).expect("the program can be written");
     let output = folder.join("out.wasm");
