@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import wasmtime
+from vera.runtime import RUNTIME_EXPORT_PREFIX
 
 from .abi import ABI_VERSION, MODULE, REPOSITORY, AbiError
 
@@ -118,17 +118,10 @@ def _import_section(module: bytes) -> tuple[int, int]:
 
 
 def _linker(program: Path, runtime: Path, merged: Path) -> list[str]:
-    """The command that merges: ``loader link``, or Binaryen's wasm-merge where there is none."""
+    """The command that merges: ``loader link``."""
     loader = Path(os.environ.get("ROOTSTOCK_LOADER") or _TARGET / "release" / "loader")
-    if loader.exists() and _has_link(loader):
-        return [str(loader), "link", str(program), "-o", str(merged)]
-    tool = shutil.which("wasm-merge") or _TARGET / "tools" / "node_modules" / ".bin" / "wasm-merge"
-    if not Path(tool).exists():
-        raise LinkError(f"neither {loader} nor wasm-merge is there to merge the program with")
-    return [str(tool), str(program), "program", str(runtime), MODULE, "-o", str(merged),
-            "--all-features", "--disable-compact-imports", "--debuginfo", "--skip-export-conflicts"]
-
-
-def _has_link(loader: Path) -> bool:
-    asked = subprocess.run([loader, "link", "--help"], capture_output=True, check=False)
-    return asked.returncode == 0
+    if not loader.exists():
+        raise LinkError(f"there is no {loader} to merge the program with; "
+                        "cargo build --release -p loader makes it")
+    return [str(loader), "link", str(program), "--runtime", str(runtime),
+            "--prefix", RUNTIME_EXPORT_PREFIX, "-o", str(merged)]
