@@ -10,14 +10,44 @@ const EASY = { VERIFY: 1 };
 /** The programs, for who must get them ready. */
 export const GUESTS = ['closures', 'deep', 'every_export', 'grow', 'list', 'reclaim', 'shapes', 'table', 'wrappers'];
 
-export default ({ test, wasm, guest }) => {
-    const setup = async (name, configure) => {
-        const told = [];
-        const runtime = await instantiate(wasm, { configure, onDecref: (kind, handle) => told.push([kind, handle]) });
-        const imports = { host: hostModule(runtime) };
-        const program = await runtime.link(guest(name), { name: `${name}.wasm`, imports });
-        return { runtime, program, told };
-    };
+/** Beside the runtime, as `loader run` has it. */
+async function apart(name, configure, { wasm, guest }) {
+    const told = [];
+    const runtime = await instantiate(wasm, { configure, onDecref: (kind, handle) => told.push([kind, handle]) });
+    const imports = { host: hostModule(runtime) };
+    const program = await runtime.link(guest(name), { name: `${name}.wasm`, imports });
+    return { runtime, program, told };
+}
+
+/** In one module with the runtime, as `loader link` makes it. */
+async function merged(name, configure, { guest }) {
+    const told = [];
+    // What the program imports is there before the runtime that is in the same module.
+    const late = (method) => (...args) => hostModule(runtime)[method](...args);
+    const methods = ['handle_new', 'handle_value', 'handle_kind', 'handle_count'];
+    const runtime = await instantiate(guest(`${name}_merged`), {
+        configure,
+        prefix: 'gc.',
+        imports: { host: Object.fromEntries(methods.map((method) => [method, late(method)])) },
+        onDecref: (kind, handle) => told.push([kind, handle]),
+    });
+    const { exports } = runtime.instance;
+    return { runtime, program: { call: (method, ...args) => runtime.call(exports[method], ...args) }, told };
+}
+
+export default (suite) => {
+    programs({ ...suite, load: apart });
+    const test = (name, f) => suite.test(`merged: ${name}`, f);
+    programs({ ...suite, test, load: merged });
+
+    test('nothing is imported but what the program and the runtime ask of the host', async () => {
+        const imports = WebAssembly.Module.imports(await WebAssembly.compile(await suite.guest('wrappers_merged')));
+        equal(imports.map(({ module, name }) => `${module}.${name}`).sort(), ['host.handle_new', 'host.host_decref_handle']);
+    });
+};
+
+function programs({ test, wasm, guest, load }) {
+    const setup = (name, configure) => load(name, configure, { wasm, guest });
 
     test('every export is used as it is meant', async () => {
         const { runtime, program, told } = await setup('every_export');
@@ -122,4 +152,4 @@ export default ({ test, wasm, guest }) => {
         runtime.collect();
         equal(runtime.verify(), 0);
     });
-};
+}

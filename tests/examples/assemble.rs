@@ -1,4 +1,5 @@
-//! Assembles wasm text for hosts that cannot: `assemble OUT_DIR FILE.wat...` writes each as `OUT_DIR/FILE.wasm`.
+//! Assembles wasm text for hosts that cannot: `assemble OUT_DIR FILE.wat...` writes each as `OUT_DIR/FILE.wasm`, and merged
+//! with the runtime, whose exports begin with `gc.`, as `OUT_DIR/FILE_merged.wasm`.
 //!
 //! The tests in `js/` run the programs of `tests/guests/` this way.
 
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use loader::Program;
+use loader::link::{LinkOptions, link};
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1).map(PathBuf::from);
@@ -26,8 +28,17 @@ fn main() -> ExitCode {
 fn assemble(file: &Path, out: &Path) -> Result<(), String> {
     let program = Program::open(file).map_err(|error| error.to_string())?;
     let stem = file.file_stem().ok_or_else(|| format!("{}: not a file's name", file.display()))?;
-    let target = out.join(stem).with_extension("wasm");
-    fs::create_dir_all(out)
-        .and_then(|()| fs::write(&target, program.wasm()))
-        .map_err(|error| format!("{}: cannot be written: {error}", target.display()))
+    let options =
+        LinkOptions { export_runtime: true, prefix: "gc.".into(), ..LinkOptions::default() };
+    let merged = link(&program, &options).map_err(|error| error.to_string())?;
+    let stem = stem.to_string_lossy();
+    for (name, wasm) in
+        [(format!("{stem}.wasm"), program.wasm()), (format!("{stem}_merged.wasm"), &merged.wasm)]
+    {
+        let target = out.join(name);
+        fs::create_dir_all(out)
+            .and_then(|()| fs::write(&target, wasm))
+            .map_err(|error| format!("{}: cannot be written: {error}", target.display()))?;
+    }
+    Ok(())
 }
