@@ -1,0 +1,185 @@
+// What asc emits, made a program of Rootstock: an edit of the text that it writes.
+//
+// asc's text has one instruction on a line, and what its passes add has a fixed form, so that each edit looks for
+// exactly what it expects and refuses a module that has something else.
+
+/** Slots of managed globals, and the map of static data, end on a multiple of this. */
+const ALIGNMENT = 16;
+
+const STACK_POINTER = '$~lib/memory/__stack_pointer';
+
+class UnexpectedModule extends Error {}
+
+/** The one match of a pattern. */
+function only(text, pattern, what) {
+    const found = [...text.matchAll(new RegExp(pattern, 'gm'))];
+    if (found.length !== 1) throw new UnexpectedModule(`asc's output has ${found.length} times ${what}, not once`);
+    return found[0];
+}
+
+/** The bytes of a string of the text format. */
+function bytesOf(string) {
+    const named = { t: 9, n: 10, r: 13, '"': 34, "'": 39, '\\': 92 };
+    const bytes = [];
+    for (const [, hex, name, plain] of string.matchAll(/\\([0-9a-fA-F]{2})|\\(.)|([^\\])/g)) {
+        const byte = hex ? Number.parseInt(hex, 16) : name ? named[name] : plain.charCodeAt(0);
+        if (!(byte < 256)) throw new UnexpectedModule(`a string of asc's output has ${JSON.stringify(name ?? plain)}`);
+        bytes.push(byte);
+    }
+    return Uint8Array.from(bytes);
+}
+
+/** Numbers of classes and flags of the compiler. */
+const ID_STRING = 2;
+const POINTERFREE = 1 << 5;
+
+/** The classes by number: whether objects of it never hold pointers. */
+function classes(segments, rttiBase) {
+    const { view } = segments.find(({ offset }) => offset === rttiBase) ?? {};
+    if (!view) throw new UnexpectedModule("asc's output has no table of its classes");
+    const flags = Array.from({ length: view.getUint32(0, true) }, (_, id) => view.getUint32(4 + 4 * id, true));
+    // an ArrayBuffer, number 1, may be that of an array of objects
+    return flags.map((flags, id) => id === ID_STRING || (id !== 1 && (flags & POINTERFREE) !== 0));
+}
+
+/**
+ * Where static data may come to hold objects: the static objects that are no strings and such. The rest is text and
+ * numbers, some of which look like addresses.
+ */
+function staticRoots(segments, rttiBase) {
+    const pointerfree = classes(segments, rttiBase);
+    const HEADER = 20; // memory manager, two words of the collector, class, size: and here comes the object
+    const roots = [];
+    for (const { offset, view } of segments) {
+        const isObject = view.byteLength >= HEADER && (offset + HEADER) % ALIGNMENT === 0
+            && view.getUint32(0, true) === view.byteLength - 4
+            && view.getUint32(4, true) === 0 && view.getUint32(8, true) === 0
+            && view.getUint32(12, true) < pointerfree.length && view.getUint32(16, true) <= view.byteLength - HEADER;
+        if (!isObject || pointerfree[view.getUint32(12, true)]) continue;
+        const size = view.getUint32(16, true) & ~3;
+        if (size > 0) roots.push([offset + HEADER, offset + HEADER + size]);
+    }
+    return roots;
+}
+
+/** The text of a function, which ends where its indentation does. */
+function functionText(text, name) {
+    const start = text.indexOf(`\n (func ${name}`);
+    if (start < 0) throw new UnexpectedModule(`asc's output has no function ${name}`);
+    const end = text.indexOf('\n )\n', start) + '\n )\n'.length;
+    return text.slice(start, end);
+}
+
+/**
+ * The compiler's shadow stack becomes Rootstock's, which grows upwards: a frame of S bytes lies from gc_sp - S to gc_sp,
+ * and not from the stack pointer to S bytes above it.
+ */
+function moveFrames(text) {
+    const frame = /^( *)global\.get \$~lib\/memory\/__stack_pointer\n *i32\.const (\d+)\n *i32\.(sub|add)\n *global\.set \$~lib\/memory\/__stack_pointer$/gm;
+    return text.replace(/^ \(func [^]*?^ \)$/gm, (body) => {
+        const sizes = new Set([...body.matchAll(frame)].map((match) => match[2]));
+        if (sizes.size === 0) return body;
+        if (sizes.size > 1) throw new UnexpectedModule('a function has frames of several sizes');
+        const [size] = sizes;
+        return body
+            .replace(frame, (_, indent, bytes, step) =>
+                ['global.get $gc_sp', `i32.const ${bytes}`, `i32.${step === 'sub' ? 'add' : 'sub'}`, 'global.set $gc_sp']
+                    .map((line) => indent + line)
+                    .join('\n'))
+            .replace(/^( *)global\.get \$~lib\/memory\/__stack_pointer$/gm, (_, indent) =>
+                ['global.get $gc_sp', `i32.const ${size}`, 'i32.sub'].map((line) => indent + line).join('\n'));
+    });
+}
+
+/**
+ * The check at the start of each function that has a frame, when nothing is in the frame yet. A collection does not
+ * begin with gc_sp above the limit: it traps with SHADOW_STACK_OVERFLOW. (The program's own `abort` may need a frame.)
+ */
+function checkLimit(text) {
+    const check = functionText(text, '$~stack_check');
+    only(check, ` +global\\.get \\${STACK_POINTER}\n +global\\.get \\$~lib/memory/__data_end\n +i32\\.lt_s\n`, 'the test of its stack');
+    return text.replace(check, () => `
+ (func $~stack_check
+  global.get $gc_sp
+  global.get $gc_stack_limit
+  i32.gt_u
+  if
+   call $rootstock:gc_collect
+   unreachable
+  end
+ )
+`);
+}
+
+/** The managed globals that may change: those that the compiler's own visitor of globals looks at. */
+function managedGlobals(text) {
+    const visitor = functionText(text, '$~lib/rt/__visit_globals');
+    const names = [...visitor.matchAll(/global\.get (\S+)/g)].map((match) => match[1]);
+    return [...new Set(names)].filter((name) => text.includes(`\n (global ${name} (mut i32)`));
+}
+
+/**
+ * The program of a module that was compiled with `runtime.ts`: `programBase` is where its static data lie.
+ *
+ * @param {string} text what asc wrote, not optimised
+ * @param {{programBase: number}} runtime
+ */
+export function adapt(text, { programBase }) {
+    const address = (name) =>
+        Number(only(text, String.raw`^ \(global \$~lib/${name} i32 \(i32\.const (\d+)\)\)`, `the address ${name}`)[1]);
+    const dataEnd = address('memory/__heap_base');
+    const rttiBase = address('rt/__rtti_base');
+    if (dataEnd <= programBase) throw new UnexpectedModule('asc was not told of the base of static data');
+
+    // Copies of the managed globals, behind all static data.
+    const globals = managedGlobals(text);
+    const slots = Math.ceil(dataEnd / ALIGNMENT) * ALIGNMENT;
+    const staticEnd = Math.ceil((slots + 4 * globals.length) / ALIGNMENT) * ALIGNMENT;
+    const exported = globals.find((name) => text.includes(`(global ${name}))\n`));
+    if (exported) throw new UnexpectedModule(`a host could set the exported global ${exported}, which holds an object`);
+    globals.forEach((name, index) => {
+        text = text.replaceAll(`global.set ${name}\n`, `call $rootstock:set:${index}\n`);
+    });
+    const setters = globals.map((name, index) => `
+ (func $rootstock:set:${index} (param $value i32)
+  (global.set ${name} (local.get $value))
+  (i32.store (i32.const ${slots + 4 * index}) (local.get $value)))`);
+
+    text = checkLimit(moveFrames(text));
+    text = text.replace(new RegExp(`^ \\(global \\${STACK_POINTER} .*\n`, 'm'), '');
+    if (text.includes(STACK_POINTER)) throw new UnexpectedModule('the compiler uses its shadow stack in a way that is not known');
+
+    // Segments become passive: memory belongs to the runtime, which may have less than the program's data need.
+    const segments = [];
+    text = text.replace(/^ \(data (\S+) \(i32\.const (\d+)\) "(.*)"\)$/gm, (_, name, offset, string) => {
+        segments.push({ name, offset: Number(offset), view: new DataView(bytesOf(string).buffer) });
+        return ` (data ${name} "${string}")`;
+    });
+    const copies = segments.map(({ name, offset, view }) => `
+  (memory.init ${name} (i32.const ${offset}) (i32.const 0) (i32.const ${view.byteLength}))
+  (data.drop ${name})`);
+    const ranges = staticRoots(segments, rttiBase);
+    if (globals.length > 0) ranges.push([slots, slots + 4 * globals.length]);
+    const roots = ranges.map(([start, end]) => `
+  (call $rootstock:gc_add_roots (i32.const ${start}) (i32.const ${end}))`);
+
+    // Imports come first; the rest of what is added may stand at the end.
+    text = text.replace(/^ \(import "env" "memory" \(memory \$0 \d+\)\)$/m, ` (import "runtime" "memory" (memory $0 1))
+ (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
+ (import "runtime" "gc_stack_limit" (global $gc_stack_limit i32))
+ (import "runtime" "gc_init" (func $rootstock:gc_init (param i32)))
+ (import "runtime" "gc_configure" (func $rootstock:gc_configure (param i32 i32) (result i32)))
+ (import "runtime" "gc_collect" (func $rootstock:gc_collect))
+ (import "runtime" "gc_add_roots" (func $rootstock:gc_add_roots (param i32 i32)))`);
+    const start = text.match(/^ \(start (\S+)\)\n/m);
+    if (start) text = text.replace(start[0], '');
+    text = text.replace(/^ \(export "__rootstock_globals" .*\n/m, '');
+    const INTERIOR = 7;
+    const added = `${setters.join('')}
+ (func $rootstock:start
+  (call $rootstock:gc_init (i32.const ${staticEnd}))
+  (drop (call $rootstock:gc_configure (i32.const ${INTERIOR}) (i32.const 1)))${[...copies, ...roots].join('')}${start ? `\n  (call ${start[1]})` : ''})
+ (start $rootstock:start)
+`;
+    return `${text.slice(0, text.lastIndexOf(')'))}${added})\n`;
+}
