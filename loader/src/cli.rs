@@ -3,9 +3,11 @@
 //! Exit codes: 0 all is well, 1 a program or the runtime failed while running, 2 a file or an argument is at fault.
 
 mod doctor;
+mod fuzz;
 mod link;
 mod options;
 mod outcome;
+mod replay;
 mod run;
 mod sdk;
 mod values;
@@ -18,7 +20,9 @@ use clap::{Parser, Subcommand};
 
 use crate::stress::{self, StressArgs};
 use doctor::DoctorArgs;
+use fuzz::FuzzArgs;
 use link::LinkArgs;
+use replay::ReplayArgs;
 use run::RunArgs;
 use sdk::SdkArgs;
 
@@ -42,6 +46,10 @@ enum Command {
     Link(LinkArgs),
     /// Drive the runtime hard with seeded scenarios, and check every outcome
     Stress(StressArgs),
+    /// Run random programs on the runtime and on a model of it until the time is up
+    Fuzz(FuzzArgs),
+    /// Run such programs again from files
+    Replay(ReplayArgs),
 }
 
 /// Bad input.
@@ -55,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::main(&args),
         Command::Link(args) => link::main(&args),
         Command::Stress(args) => stress::run(&args).unwrap_or_else(|error| bad_input(&error)),
+        Command::Fuzz(args) => fuzz::main(&args).unwrap_or_else(|error| bad_input(&error)),
+        Command::Replay(args) => replay::main(&args).unwrap_or_else(|error| bad_input(&error)),
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use runtime::stats::Stat;
-use wasmtime::{Caller, Linker, ResourceLimiter, format_err};
+use wasmtime::{AsContextMut, Caller, Linker, ResourceLimiter, StoreContextMut, format_err};
 
 use crate::error::Error;
 use crate::exports::{Exports, Ptr};
@@ -200,6 +200,11 @@ impl<'a> CallbackCx<'a> {
             .clone()
             .ok_or_else(|| format_err!("the runtime is not instantiated yet"))?;
         Ok(Self { caller, exports })
+    }
+
+    /// The runtime's exports and the store, for calls that this type does not offer.
+    pub(crate) fn parts(&mut self) -> (Arc<Exports>, StoreContextMut<'_, HostState>) {
+        (Arc::clone(&self.exports), self.caller.as_context_mut())
     }
 
     /// Allocates zeroed, scanned memory.

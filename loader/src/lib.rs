@@ -16,6 +16,8 @@
 //! * [`error`] and [`report`] say what went wrong, the second in words for a person;
 //! * [`doctor`] watches a program until a missing root shows itself;
 //! * [`cli`] is the command `loader`, and [`stress`] its scenarios.
+//! * [`cli`] is the command `loader`, and [`stress`] its scenarios;
+//! * [`oracle`] runs programs on the runtime and on an independent model of it.
 //!
 //! ```
 //! use loader::{Config, Instance};
@@ -45,6 +47,7 @@ pub mod limits;
 pub mod link;
 mod locate;
 mod merged;
+pub mod oracle;
 pub mod program;
 pub mod report;
 pub mod scope;

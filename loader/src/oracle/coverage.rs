@@ -1,0 +1,52 @@
+//! What the programs have done: how often each operation, each error and each rare thing came up.
+
+use std::collections::BTreeMap;
+
+use runtime::error::{ERRORS, ErrorCode};
+
+use super::program::Op;
+
+/// Counts of what programs have done.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// Operations, by keyword; those of the host's callbacks too.
+    pub ops: BTreeMap<&'static str, u64>,
+    /// Errors of the runtime, by name.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Collections.
+    pub collections: u64,
+    /// Handles that the host was told of.
+    pub told: u64,
+    /// Traps of the host in its callback.
+    pub host_traps: u64,
+    /// Times the mark stack was full.
+    pub overflows: u64,
+}
+
+impl Coverage {
+    pub(super) fn op(&mut self, op: &Op) {
+        *self.ops.entry(op.keyword()).or_default() += 1;
+    }
+
+    pub(super) fn error(&mut self, code: ErrorCode) {
+        *self.errors.entry(ERRORS[code as usize].name).or_default() += 1;
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [(&mut self.ops, &other.ops), (&mut self.errors, &other.errors)] {
+            for (key, count) in theirs {
+                *mine.entry(key).or_default() += count;
+            }
+        }
+        self.collections += other.collections;
+        self.told += other.told;
+        self.host_traps += other.host_traps;
+        self.overflows += other.overflows;
+    }
+
+    /// How many operations there were.
+    pub fn operations(&self) -> u64 {
+        self.ops.values().sum()
+    }
+}

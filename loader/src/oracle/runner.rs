@@ -1,0 +1,409 @@
+//! Runs a program on the runtime and on the model side by side.
+//!
+//! The host's callback runs operations of its own, which may lead to more callbacks. So this code is re-entered, and
+//! never holds the state while the runtime may call back.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use runtime::error::Failure;
+use runtime::options::GcOption;
+use runtime::size_class::MAX_SMALL;
+use runtime::stats::Stat;
+
+use super::coverage::Coverage;
+use super::generate::Generator;
+use super::machine::{Answer, Machine, Step, Stop, equal, fault};
+use super::model::{HandleState, InFlight, Model, Rules};
+use super::pace::Pace;
+use super::program::{Op, Program, STATIC_WORDS, Word};
+
+/// Callbacks deeper than this do nothing.
+const MAX_DEPTH: usize = 4;
+/// What static data are filled with where no program writes.
+pub(super) const UNTOUCHED: u8 = 0x5A;
+/// What somebody else fills the pages with that they grow.
+pub(super) const FOREIGN: u8 = 0xF0;
+
+/// A call of the runtime in progress.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Frame {
+    /// Whether the call allocates an object, and if so, whether without pointers.
+    pub(super) allocates: Option<bool>,
+    /// The handle that the call releases.
+    pub(super) releases: Option<u32>,
+    /// The slot that the runtime has pushed, once the host has been told something.
+    pub(super) marker: Option<usize>,
+    /// Collections, but for those inside callbacks.
+    pub(super) collections: u64,
+}
+
+/// What is known of a call that is over.
+pub(super) struct Outcome<T> {
+    pub(super) result: Answer<T>,
+    /// Collections, but for those inside callbacks.
+    pub(super) collections: u64,
+    pub(super) callbacks: bool,
+    /// What the model knows of the object that the call allocates.
+    pub(super) in_flight: InFlight,
+    /// What its last collection freed: address and bytes.
+    pub(super) dead: Vec<(u32, u32)>,
+}
+
+pub(super) struct State {
+    pub(super) model: Model,
+    pub(super) pace: Pace,
+    /// The program as far as it is known: all of it, or what has been made up so far.
+    pub(super) program: Program,
+    pub(super) generator: Option<Generator>,
+    pub(super) coverage: Coverage,
+    frames: Vec<Frame>,
+    /// The stack's height at the start of each callback in progress.
+    floors: Vec<usize>,
+    /// Pages that somebody else grew: the first and how many.
+    pub(super) foreign: Vec<(u32, u32)>,
+    /// Pages that were there before the heap.
+    pub(super) first_pages: u32,
+    /// Pages that the host lets memory grow to now.
+    pub(super) most_pages: u32,
+    /// The end of static data as told to `gc_init`.
+    pub(super) static_end: Option<u32>,
+    /// What had been allocated, in objects, when a collection was last refused and nothing was told since.
+    pub(super) refused_at: Option<u64>,
+    /// Whether the host has trapped and there was no collection since.
+    pub(super) stale: bool,
+    last_error: Option<Failure>,
+    overflows: u64,
+    /// What LAST_WORK is, where it can be known.
+    pub(super) last_work: Option<u64>,
+    /// HEAP_BYTES at the last check.
+    pub(super) heap_bytes: u64,
+    /// Checks since the last thorough one, and collections at that.
+    pub(super) checks: u32,
+    pub(super) checked_at: u64,
+}
+
+pub(super) struct Runner(Mutex<State>);
+
+impl Runner {
+    /// Sets the instance up as the program wants it.
+    pub(super) fn new(
+        m: &mut Machine<'_>,
+        program: Program,
+        generator: Option<Generator>,
+        rules: Rules,
+    ) -> Step<Self> {
+        let base = m.program_base();
+        let mut state = State {
+            model: Model::new(rules, base),
+            pace: Pace::default(),
+            generator,
+            coverage: Coverage::default(),
+            frames: Vec::new(),
+            floors: Vec::new(),
+            foreign: Vec::new(),
+            first_pages: 0,
+            most_pages: program.pages,
+            static_end: None,
+            refused_at: None,
+            stale: false,
+            last_error: None,
+            overflows: 0,
+            last_work: None,
+            heap_bytes: 0,
+            checks: 0,
+            checked_at: 0,
+            program,
+        };
+        if state.program.statics != 0 {
+            let bytes = state.program.statics;
+            match m.init(base + bytes)? {
+                Ok(()) => state.static_end = Some(base + bytes),
+                Err(why) => return fault(format!("gc_init({bytes} bytes): {why:?}")),
+            }
+            m.fill(base, bytes, UNTOUCHED)?;
+            for word in 0..STATIC_WORDS.min(bytes / 4) {
+                m.write(base + 4 * word, 0)?;
+            }
+        }
+        state.pace.configured(GcOption::MinHeap as u32, &state.model);
+        state.first_pages = m.pages();
+        Ok(Self(Mutex::new(state)))
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs an operation; a trap of the host in it ends it, and the host resets `gc_sp` as it has to.
+    pub(super) fn guarded(&self, m: &mut Machine<'_>, op: &Op) -> Step<()> {
+        let (frames, floors, calls, height) = {
+            let state = self.state();
+            let (calls, height) = (state.model.calls.len(), state.model.stack.len());
+            (state.frames.len(), state.floors.len(), calls, height)
+        };
+        match self.step(m, op) {
+            Err(Stop::HostTrap) => {}
+            done => return done,
+        }
+        // What was on its way to a caller is lost to everybody but words that look like it.
+        self.find_in_flight(m)?;
+        let mut state = self.state();
+        state.frames.truncate(frames);
+        state.floors.truncate(floors);
+        state.model.calls.truncate(calls);
+        state.model.stack.truncate(height);
+        state.last_error = m.last_error()?;
+        state.stale |= floors == 0;
+        state.coverage.host_traps += 1;
+        let sp = m.stack_base() + 4 * slots(height);
+        drop(state);
+        m.set_sp(sp);
+        Ok(())
+    }
+
+    /// The host is told of a handle.
+    pub(super) fn told(&self, m: &mut Machine<'_>, kind: u32, handle: u32) -> Step<()> {
+        self.sync(m)?;
+        self.enter_level(m)?;
+        self.note_in_flight(m)?;
+        let depth = {
+            let mut state = self.state();
+            let state = &mut *state;
+            state.last_error = m.last_error()?;
+            state.coverage.told += 1;
+            let released = state.frames.last().is_some_and(|call| call.releases == Some(handle));
+            if !released {
+                state.refused_at = None;
+            }
+            let handles = &mut state.model.handles;
+            let known = handles.state(handle);
+            equal(format_args!("the kind of handle {handle}"), Some(kind), handles.kind(handle))?;
+            if known != Some(HandleState::Dead) && !(released && known.is_some()) {
+                return fault(format!("the host is told of handle {handle}, which is {known:?}"));
+            }
+            handles.set(handle, HandleState::Told);
+            let floor = state.model.stack.len();
+            state.floors.push(floor);
+            state.floors.len()
+        };
+        self.check(m)?;
+        if depth <= MAX_DEPTH {
+            self.run_script(m, handle)?;
+        }
+        self.state().floors.pop();
+        Ok(())
+    }
+
+    fn run_script(&self, m: &mut Machine<'_>, handle: u32) -> Step<()> {
+        let mut index = 0;
+        loop {
+            let (op, catches) = {
+                let mut state = self.state();
+                if !state.next_of_host(handle, index) {
+                    return Ok(());
+                }
+                let script = &state.program.told[&handle];
+                (script.ops[index].clone(), script.catches)
+            };
+            index += 1;
+            if catches && op != Op::Trap {
+                self.guarded(m, &op)?;
+            } else {
+                self.step(m, &op)?;
+            }
+            self.check(m)?;
+        }
+    }
+
+    /// The first callback of a call finds a slot above the roots that were there.
+    fn enter_level(&self, m: &mut Machine<'_>) -> Step<()> {
+        let mut state = self.state();
+        let height = state.model.stack.len();
+        let Some(frame) = state.frames.last_mut() else {
+            return fault("the host is told something, and nobody has called the runtime");
+        };
+        if frame.marker.is_some() {
+            return Ok(());
+        }
+        frame.marker = Some(height);
+        let end = m.stack_base() + 4 * slots(height);
+        if m.sp() != end {
+            equal("gc_sp in a callback", m.sp(), end + 4)?;
+            let marker = m.word(end)?;
+            state.model.stack.push(marker);
+        }
+        Ok(())
+    }
+
+    /// The object that the current call has allocated, and not returned yet, is counted.
+    fn note_in_flight(&self, m: &mut Machine<'_>) -> Step<()> {
+        let mut state = self.state();
+        let bytes = m.stat(Stat::AllocatedBytes)?;
+        let State { model, frames, pace, .. } = &mut *state;
+        let Some(bytes) = bytes.checked_sub(model.counts.allocated_bytes) else {
+            return fault("ALLOCATED_BYTES has shrunk");
+        };
+        let Some(call) = model.calls.last().copied() else { return Ok(()) };
+        if bytes == 0 || call != InFlight::Nothing {
+            return Ok(());
+        }
+        let atomic = frames.last().and_then(|frame| frame.allocates);
+        let (Some(atomic), Ok(bytes)) = (atomic, u32::try_from(bytes)) else {
+            return fault(format!("{bytes} bytes were allocated by a call that allocates nothing"));
+        };
+        model.count_allocated(bytes);
+        pace.allocated(bytes, atomic);
+        model.calls.pop();
+        model.calls.push(InFlight::Unknown(bytes));
+        Ok(())
+    }
+
+    /// Finds the object that a call in progress has allocated and its caller has not heard of, if there is one: the
+    /// one object of its size that the model does not know.
+    pub(super) fn find_in_flight(&self, m: &mut Machine<'_>) -> Step<()> {
+        let mut state = self.state();
+        let State { model, frames, .. } = &mut *state;
+        let unknown = model.calls.iter().position(|call| matches!(call, InFlight::Unknown(_)));
+        let Some(index) = unknown else { return Ok(()) };
+        let InFlight::Unknown(bytes) = model.calls[index] else { return Ok(()) };
+        let (cells, step) = if bytes <= MAX_SMALL { (16_384 / bytes, bytes) } else { (1, 0) };
+        let mut found = None;
+        for block in model.static_base / 16_384..m.pages() * 4 {
+            for at in (0..cells).map(|cell| block * 16_384 + cell * step) {
+                if m.base(at)? != at || model.objects.contains_key(&at) || m.size(at)? != bytes {
+                    continue;
+                }
+                if let Some(other) = found.replace(at) {
+                    return fault(format!("{other:#x} and {at:#x} are objects of nobody's"));
+                }
+            }
+        }
+        let Some(base) = found else {
+            return fault(format!("an object of {bytes} bytes was allocated, and is nowhere"));
+        };
+        let atomic = frames.get(index).and_then(|frame| frame.allocates).unwrap_or(false);
+        let content = m.bytes(base, bytes)?.to_vec();
+        model.add_object(base, content, atomic).map_err(Stop::Fault)?;
+        model.hidden.insert(base);
+        model.calls[index] = InFlight::Known(base);
+        Ok(())
+    }
+
+    /// If there was a collection since the last look, does the same in the model.
+    fn sync(&self, m: &mut Machine<'_>) -> Step<Vec<(u32, u32)>> {
+        let collections = m.stat(Stat::Collections)?;
+        let overflows = m.stat(Stat::MarkOverflows)?;
+        let mut state = self.state();
+        let State { model, frames, pace, .. } = &mut *state;
+        let Some(new) = collections.checked_sub(model.counts.collections) else {
+            return fault("COLLECTIONS has shrunk");
+        };
+        if new == 0 {
+            return Ok(Vec::new());
+        }
+        model.counts.collections = collections;
+        let collected = model.collect();
+        pace.collected(model);
+        if let Some(frame) = frames.last_mut() {
+            frame.collections += new;
+        }
+        state.last_work = collected.work.filter(|_| new == 1 && overflows == state.overflows);
+        state.coverage.overflows += overflows - state.overflows;
+        state.overflows = overflows;
+        state.stale = false;
+        state.coverage.collections += new;
+        Ok(collected.dead)
+    }
+
+    /// Calls the runtime.
+    pub(super) fn call<T>(
+        &self,
+        m: &mut Machine<'_>,
+        in_flight: InFlight,
+        frame: Frame,
+        call: impl FnOnce(&mut Machine<'_>) -> Step<Answer<T>>,
+    ) -> Step<Outcome<T>> {
+        if frame.allocates.is_some() {
+            // So that there is one at most that nobody has heard of.
+            self.find_in_flight(m)?;
+        }
+        let error = {
+            let mut state = self.state();
+            state.model.calls.push(in_flight);
+            state.frames.push(frame);
+            state.last_error
+        };
+        let result = call(m)?;
+        let dead = self.sync(m)?;
+        let mut state = self.state();
+        let (frame, in_flight) = match (state.frames.pop(), state.model.calls.pop()) {
+            (Some(frame), Some(in_flight)) => (frame, in_flight),
+            _ => return fault("a call that returns twice"),
+        };
+        let callbacks = frame.marker.is_some();
+        // The runtime takes its slot back if it is the topmost.
+        if frame.marker.is_some_and(|marker| state.model.stack.len() == marker + 1) {
+            state.model.stack.pop();
+        }
+        state.last_error = m.last_error()?;
+        match &result {
+            Ok(_) if callbacks && frame.releases.is_some() => {}
+            Ok(_) => equal("gc_last_error after a success", state.last_error, error)?,
+            Err(failure) => {
+                equal("gc_last_error", state.last_error, Some(*failure))?;
+                state.coverage.error(failure.code);
+            }
+        }
+        let collections = frame.collections;
+        Ok(Outcome { result, collections, callbacks, in_flight, dead })
+    }
+
+    /// What a word is now.
+    pub(super) fn resolve(&self, word: Word) -> Option<u32> {
+        match word {
+            Word::Number(number) => Some(number),
+            Word::Object(name, offset) => {
+                self.state().model.names.get(&name).map(|base| base.wrapping_add(offset))
+            }
+        }
+    }
+
+    /// How many callbacks are running.
+    pub(super) fn depth(&self) -> usize {
+        self.state().floors.len()
+    }
+}
+
+impl State {
+    /// Whether no callback is running.
+    pub(super) fn is_outside(&self) -> bool {
+        self.floors.is_empty()
+    }
+
+    /// The lowest slot that the current callback may pop.
+    pub(super) fn floor(&self) -> usize {
+        self.floors.last().copied().unwrap_or(0)
+    }
+
+    /// Whether a slot is the runtime's own while a call is in progress.
+    pub(super) fn is_marker(&self, slot: usize) -> bool {
+        self.frames.iter().any(|frame| frame.marker == Some(slot))
+    }
+
+    /// Whether the host has something to do as its `index`th thing when told of a handle; makes it up if need be.
+    fn next_of_host(&mut self, handle: u32, index: usize) -> bool {
+        if let Some(generator) = &mut self.generator
+            && let Some(op) = generator.next_of_host(&self.model, self.floors.len(), index)
+        {
+            let script = self.program.told.entry(handle).or_default();
+            script.catches = generator.catches();
+            script.ops.push(op);
+        }
+        self.program.told.get(&handle).is_some_and(|script| index < script.ops.len())
+    }
+}
+
+/// A height of the shadow stack as a number of the machine.
+pub(super) fn slots(height: usize) -> u32 {
+    u32::try_from(height).expect("a stack in memory")
+}
