@@ -115,10 +115,6 @@ fn run(
 fn progress(args: &FuzzArgs) -> ProgressBar {
     let length = args.cases.or(args.time.0.map(|time| time.as_secs()));
     let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:40}] {msg}, {per_sec}");
-    if let (Ok(style), true) = (style, args.cases.is_some()) {
-        return bar.with_style(style);
-    }
     match ProgressStyle::with_template("{elapsed_precise} [{bar:40}] {msg}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

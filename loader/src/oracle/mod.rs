@@ -47,7 +47,7 @@ pub use model::Rules;
 pub use program::{How, Name, Op, Program, Script, Word};
 
 /// A program that takes longer has hung: most take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A difference between the runtime and the model.
 #[derive(Clone, Debug)]
@@ -199,8 +199,7 @@ fn run_all(runner: &Runner, machine: &mut Machine<'_>, ops: usize) -> Result<(),
 }
 
 fn finish(runner: &Runner, machine: &mut Machine<'_>) -> Step<()> {
-    runner.state().generator = None;
-    runner.state().program.told.clear();
+    runner.state().is_over = true;
     runner.check_thoroughly(machine)?;
     for op in [Op::Collect, Op::Shutdown, Op::Pop(u32::MAX), Op::Collect] {
         runner.guarded(machine, &op)?;

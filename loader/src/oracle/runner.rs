@@ -75,6 +75,8 @@ pub(super) struct State {
     overflows: u64,
     /// What LAST_WORK is, where it can be known.
     pub(super) last_work: Option<u64>,
+    /// Whether the program has ended, so that the host does nothing more when it is told.
+    pub(super) is_over: bool,
     /// HEAP_BYTES at the last check.
     pub(super) heap_bytes: u64,
     /// Checks since the last thorough one, and collections at that.
@@ -109,6 +111,7 @@ impl Runner {
             last_error: None,
             overflows: 0,
             last_work: None,
+            is_over: false,
             heap_bytes: 0,
             checks: 0,
             checked_at: 0,
@@ -392,6 +395,9 @@ impl State {
 
     /// Whether the host has something to do as its `index`th thing when told of a handle; makes it up if need be.
     fn next_of_host(&mut self, handle: u32, index: usize) -> bool {
+        if self.is_over {
+            return false;
+        }
         if let Some(generator) = &mut self.generator
             && let Some(op) = generator.next_of_host(&self.model, self.floors.len(), index)
         {

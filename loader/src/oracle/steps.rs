@@ -18,7 +18,11 @@ impl Runner {
             Op::Fan { name, count, size } => self.fan(m, name, count, size),
             Op::Comb { name, count, size } => self.comb(m, name, count, size),
             Op::Burst { count, size, kind, handle } => {
+                let end = self.tired();
                 for handle in (handle..).take(count as usize) {
+                    if self.state().model.counts.collections > end {
+                        break;
+                    }
                     let Some(object) = self.alloc(m, None, How::Alloc, size)? else { break };
                     if !self.register(m, Word::Number(object), kind, handle, None)? {
                         break;
@@ -62,12 +66,22 @@ impl Runner {
         }
     }
 
+    /// The number of collections after which an operation that allocates many objects ends early: where each collects,
+    /// all of them together take too long.
+    fn tired(&self) -> u64 {
+        self.state().model.counts.collections + 100
+    }
+
     fn fan(&self, m: &mut Machine<'_>, name: Name, count: u32, size: u32) -> Step<()> {
         let Some(holder) = self.alloc(m, Some(name), How::Alloc, count.saturating_mul(4))? else {
             return Ok(());
         };
         self.push(m, holder)?;
+        let end = self.tired();
         for word in 0..count {
+            if self.state().model.counts.collections > end {
+                break;
+            }
             let Some(object) = self.alloc(m, None, How::Alloc, size)? else { break };
             self.store(m, name, word, Word::Number(object))?;
         }
@@ -77,7 +91,11 @@ impl Runner {
     fn comb(&self, m: &mut Machine<'_>, name: Name, count: u32, size: u32) -> Step<()> {
         let slot = self.state().model.stack.len();
         self.push(m, 0)?;
+        let end = self.tired();
         for _ in 0..count {
+            if self.state().model.counts.collections > end {
+                break;
+            }
             let next = self.resolve(Word::Object(name, 0)).unwrap_or(0);
             let Some(node) = self.alloc(m, Some(name), How::Alloc, 8)? else { break };
             self.store(m, name, 1, Word::Number(next))?;
