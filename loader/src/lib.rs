@@ -15,7 +15,6 @@
 //! * [`sdk`] writes what `wasm-ld` needs to link object files with the runtime;
 //! * [`error`] and [`report`] say what went wrong, the second in words for a person;
 //! * [`doctor`] watches a program until a missing root shows itself;
-//! * [`cli`] is the command `loader`, and [`stress`] its scenarios.
 //! * [`cli`] is the command `loader`, and [`stress`] its scenarios;
 //! * [`oracle`] runs programs on the runtime and on an independent model of it.
 //!

@@ -180,8 +180,8 @@ mod tests {
         let shrunk = shrink(&program, Duration::from_secs(20), |program| {
             runs += 1;
             let large = |op: &&Op| matches!(op, Op::Alloc { size: 33.., .. });
-            program.ops.iter().any(|op| *op == Op::Collect)
-                && program.ops.iter().find(large).is_some()
+            program.ops.contains(&Op::Collect)
+                && program.ops.iter().any(|op| large(&op))
                 && program.told.get(&7).is_some_and(|script| script.ops.contains(&Op::Trap))
         });
         assert_eq!(shrunk.len(), 3, "{shrunk}");
