@@ -20,6 +20,11 @@ impl AddressMap {
         }
     }
 
+    /// Where the module's code begins.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.places.first().map(|place| place.1)
+    }
+
     /// The new address of an old one. One within an instruction is taken for its beginning, one that is no code for
     /// nothing: such are the marks of functions that a linker dropped.
     pub(super) fn get(&self, old: u64) -> Option<u64> {
@@ -45,6 +50,7 @@ mod tests {
         let found: Vec<_> = (0..7).map(|old| map.get(old)).collect();
         assert_eq!(found, [None, Some(11), Some(13), Some(13), Some(13), Some(17), None]);
         assert_eq!(map.get(u64::from(u32::MAX)), None);
+        assert_eq!(map.first(), Some(11));
         assert_eq!(AddressMap::new(0).get(0), None);
     }
 }

@@ -118,6 +118,13 @@ impl<'m> Moved<'m> {
     ) -> ConvertResult<()> {
         let low = entry.attr_value(dw::DW_AT_low_pc);
         let low = low.and_then(|value| address(entry.read_unit, value));
+        // A unit that begins at 0 is one whose code is in several places, or one that has all code there was.
+        let low = match low {
+            Some(0) if entry.attr(dw::DW_AT_ranges).is_some() => None,
+            Some(0) => self.addresses.first().map(|new| (0, new)),
+            Some(old) => self.addresses.get(old).map(|new| (old, new)),
+            None => None,
+        };
         for attr in &entry.attrs {
             let value = match (attr.name(), attr.value()) {
                 // Extensions that are safe to ignore, and references to sections that are not rewritten.
@@ -130,8 +137,10 @@ impl<'m> Moved<'m> {
                 ) => {
                     continue;
                 }
-                (dw::DW_AT_high_pc, value) if value.udata_value().is_some() => {
-                    let length = value.udata_value().unwrap_or(0);
+                (dw::DW_AT_low_pc, _) if let Some((_, new)) = low => {
+                    AttributeValue::Address(Address::Constant(new))
+                }
+                (dw::DW_AT_high_pc, value) if let Some(length) = value.udata_value() => {
                     AttributeValue::Udata(low.map_or(0, |low| self.length(low, length)))
                 }
                 (_, read::AttributeValue::Exprloc(expression)) => {
@@ -163,15 +172,15 @@ impl<'m> Moved<'m> {
         Ok(())
     }
 
+    /// The new address of code. There is none at 0, which is the base of units in several places.
     fn code(&self, old: u64) -> Address {
-        Address::Constant(self.addresses.get(old).unwrap_or(TOMBSTONE))
+        Address::Constant(if old == 0 { 0 } else { self.addresses.get(old).unwrap_or(TOMBSTONE) })
     }
 
-    fn length(&self, low: u64, length: u64) -> u64 {
-        match (self.addresses.get(low), self.addresses.get(low.saturating_add(length))) {
-            (Some(start), Some(end)) => end.saturating_sub(start),
-            _ => 0,
-        }
+    /// What the length of code that was at `old` and is at `new` has become.
+    fn length(&self, (old, new): (u64, u64), length: u64) -> u64 {
+        let end = self.addresses.get(old.saturating_add(length));
+        end.map_or(0, |end| end.saturating_sub(new))
     }
 
     fn ranges(
@@ -260,6 +269,7 @@ fn address(unit: UnitRef<'_, Reader<'_>>, value: read::AttributeValue<Reader<'_>
     match value {
         read::AttributeValue::Addr(address) => Some(address),
         read::AttributeValue::DebugAddrIndex(index) => unit.address(index).ok(),
-        _ => None,
+        // some write it as a number
+        value => value.udata_value(),
     }
 }

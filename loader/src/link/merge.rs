@@ -280,10 +280,9 @@ impl<'p, 'a> Writer<'p, 'a> {
                 let body = &module.bodies[index];
                 let Body { bytes, places } = self.body(at, body)?;
                 let start = end + leb_len(bytes.len());
+                // where its size stands, which some take for its beginning
                 let before = index.checked_sub(1).map(|before| module.bodies[before].range().end);
-                if let Some(before) = before {
-                    map.add(before, end);
-                }
+                map.add(before.unwrap_or(module.first_function), end);
                 map.add(body.range().start, start);
                 for (old, new) in places {
                     map.add(old, start + new);

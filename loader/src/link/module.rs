@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use wasmparser::types::{EntityType, TypesRef};
 use wasmparser::{
-    CompositeInnerType, Data, Element, Export, FunctionBody, Global, Import, MemoryType, Parser,
-    Payload, SubType, Table, TagType, TypeRef, Validator,
+    BinaryReader, CompositeInnerType, Data, Element, Export, FunctionBody, Global, Import,
+    MemoryType, Parser, Payload, SubType, Table, TagType, TypeRef, Validator,
 };
 
 use super::space::Space;
@@ -45,6 +45,8 @@ pub(super) struct Module<'a> {
     pub(super) customs: Vec<Custom<'a>>,
     /// The contents of the code section: addresses of DWARF count from its beginning.
     pub(super) code: Range<usize>,
+    /// Where the first function begins, with its size.
+    pub(super) first_function: usize,
     validated: wasmparser::types::Types,
 }
 
@@ -72,11 +74,17 @@ impl<'a> Module<'a> {
             data: Vec::new(),
             customs: Vec::new(),
             code: 0..0,
+            first_function: 0,
             validated,
         };
         for payload in Parser::new(0).parse_all(wasm) {
             payload.and_then(|payload| module.visit(payload)).map_err(|error| invalid(&error))?;
         }
+        let mut code = BinaryReader::new(&wasm[module.code.clone()], module.code.start);
+        module.first_function = match code.read_var_u32() {
+            Ok(_) => code.original_position(),
+            Err(_) => module.code.start,
+        };
         Ok(module)
     }
 

@@ -93,7 +93,8 @@ impl Optimizer {
             let words = String::from_utf8_lossy(&done.stderr);
             return Err(failed(format!("it failed ({}): {}", done.status, words.trim())));
         }
-        let optimised = std::fs::read(&to).map_err(|error| failed(error.to_string()))?;
+        let optimised = std::fs::read(&to)
+            .map_err(|error| failed(format!("it has written nothing: {error}")))?;
         match Validator::new().validate_all(&optimised) {
             Ok(_) => Ok(optimised),
             Err(error) => Err(failed(format!("what it made is not valid: {error}"))),
