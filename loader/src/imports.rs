@@ -90,7 +90,12 @@ fn missing(
         host::MODULE => "the host".to_owned(),
         other => format!("module `{other}`"),
     };
-    format!("it imports {module}.{name}, which {whose} does not export{}", choice(name, &names))
+    let hint = if (module, name) == (host::MODULE, host::DECREF) {
+        " to programs; if the runtime is linked into it, export what a host needs: @rootstock-exports.rsp".to_owned()
+    } else {
+        choice(name, &names)
+    };
+    format!("it imports {module}.{name}, which {whose} does not export{hint}")
 }
 
 /// "; did you mean ...", or the list of what there is, or nothing.

@@ -92,7 +92,12 @@ impl Instance {
                 check_version(&mut store, &made, &runtime.name)?;
                 RuntimeCode::Module(runtime.module.clone())
             }
-            Some(marker) => RuntimeCode::Linked(runtime.module.clone(), marker.functions.clone()),
+            Some(marker) => {
+                if marker.complete && marker.prefix.is_empty() {
+                    check_version(&mut store, &made, &runtime.name)?;
+                }
+                RuntimeCode::Linked(runtime.module.clone(), marker.functions.clone())
+            }
         };
         let exports = Exports::find(&mut store, code, &made, &runtime.name, marker)?;
         let exports = Arc::new(exports);

@@ -51,6 +51,12 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
         .collect()
 }
 
+/// The names of what the runtime exports, but for its memory.
+pub(crate) fn runtime_exports() -> impl Iterator<Item = &'static str> {
+    let Exports { functions, globals } = Exports::read(RUNTIME_WASM);
+    functions.into_iter().chain(globals.into_iter().map(|(name, _)| name))
+}
+
 /// Writes a file beside the old one, and then puts it into its place.
 fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();

@@ -1,10 +1,14 @@
-//! The custom section by which a linked module is known again.
+//! How a linked module is known again: by a custom section, or where `wasm-ld` linked it, by its imports and exports.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use wasm_encoder::{CustomSection, Module, RawSection};
 use wasmparser::{Parser, Payload};
+
+use crate::host;
+use crate::sdk;
 
 /// The name of the section. Its contents are JSON.
 pub const SECTION: &str = "rootstock";
@@ -24,7 +28,8 @@ pub struct Marker {
 }
 
 impl Marker {
-    /// Looks for the section in a module; an error if there is one that cannot be read.
+    /// Looks for the section in a module, or for what an object link leaves; an error if there is a section that cannot be
+    /// read.
     pub fn find(wasm: &[u8]) -> Result<Option<Self>, String> {
         for payload in Parser::new(0).parse_all(wasm) {
             // What is no module is somebody else's to complain of.
@@ -37,7 +42,41 @@ impl Marker {
                     .map_err(|error| format!("its section `{SECTION}` cannot be read: {error}"));
             }
         }
-        Ok(None)
+        Ok(Self::of_object_link(wasm).unwrap_or_default())
+    }
+
+    /// What a module that was linked with `libruntime.a` would say: it imports what only the runtime does, and exports
+    /// what a host needs.
+    fn of_object_link(wasm: &[u8]) -> wasmparser::Result<Option<Self>> {
+        let mut has_runtime = false;
+        let mut exported = HashSet::new();
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        let import = import?;
+                        has_runtime |= (import.module, import.name) == (host::MODULE, host::DECREF);
+                    }
+                }
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        exported.insert(export?.name);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let after_a_trap = ["memory", "gc_sp", "gc_last_error", "gc_last_error_arg"];
+        if !has_runtime || !after_a_trap.iter().all(|name| exported.contains(name)) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            // If the function that says so is exported it is asked before anything else.
+            abi: runtime::ABI_VERSION,
+            prefix: String::new(),
+            complete: sdk::runtime_exports().all(|name| exported.contains(name)),
+            functions: None,
+        }))
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use loader::{ErrorCode, with_stack};
 use runtime::verify::Invariant;
 
-use super::linker::{Language, RUST_LLD, link, memory_map, system_lld};
+use super::linker::{LOADER, Language, RUST_LLD, link, memory_map, system_lld, temporary};
 use super::running::{Running, Trapped};
 
 /// The syllables of both programs.
@@ -167,7 +168,7 @@ fn an_older_linker_works_without_stack_first_and_is_found_out_with_it() {
         eprintln!("SKIPPED: wasm-ld is not installed, so the links with it are left out");
         return;
     };
-    let version = std::process::Command::new(lld).arg("--version").output().unwrap().stdout;
+    let version = Command::new(lld).arg("--version").output().unwrap().stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
     let load = Load { words: 5_000, depth: 2_000, handles: 1_000, objects: 1_000 };
     deep(|| {
@@ -201,4 +202,29 @@ fn a_linear_stack_that_reaches_the_data_is_refused_by_the_linker() {
     let flags = ["--stack-first", "-zstack-size=2097152", "--global-base=1048576"];
     let errors = link(&RUST_LLD, Language::Rust, &flags, true).unwrap_err();
     assert!(errors.contains("--global-base cannot be less than stack size"), "{errors}");
+}
+
+/// `loader run` has the same options, reports and host for a module that `wasm-ld` linked.
+#[test]
+fn loader_run_knows_the_module() {
+    for language in Language::all() {
+        let file = temporary(&format!("run-{language:?}.wasm"));
+        std::fs::write(&file, module(&RUST_LLD, language, &[&memory_map()])).unwrap();
+        let run = |arguments: &[&str]| {
+            let output = Command::new(LOADER).arg("run").arg(&file).args(arguments).output();
+            let output = output.expect("the command runs");
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+        };
+        let eager = ["--eager", "--poison", "--verify"];
+        let (status, text) = run(&[&["--invoke", "dictionary", "500"], &eager[..]].concat());
+        assert_eq!((status, text.trim()), (Some(0), &*dictionary(500).cast_signed().to_string()));
+        let (status, text) = run(&["--invoke", "handles", "1000", "--stats"]);
+        assert_eq!(status, Some(0), "{text}");
+        assert!(text.starts_with("100\n"), "{text}");
+        assert!(text.contains("WRAPPERS_TOLD"), "{text}");
+        let (status, text) = run(&["--invoke", "overflow", "40000"]);
+        assert_eq!(status, Some(1), "{text}");
+        assert!(text.contains("SHADOW_STACK_OVERFLOW"), "{text}");
+    }
 }
