@@ -11,6 +11,8 @@
 //! +---------------+-----------------+----------------+-------------------------------+--------->
 //! ```
 
+mod library;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,7 +36,7 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
     })?;
     let runtime = Exports::read(RUNTIME_WASM);
     let files: [(&str, &[u8]); 4] = [
-        ("libruntime.a", RUNTIME_LIBRARY),
+        ("libruntime.a", &library::with_weak_panic_handler(RUNTIME_LIBRARY)),
         ("rootstock.h", HEADER.as_bytes()),
         ("rootstock.rsp", &runtime.memory_map().into_bytes()),
         ("rootstock-exports.rsp", &runtime.export_flags().into_bytes()),
