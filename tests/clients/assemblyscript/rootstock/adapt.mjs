@@ -3,7 +3,7 @@
 // asc's text has one instruction on a line, and what its passes add has a fixed form, so that each edit looks for
 // exactly what it expects and refuses a module that has something else.
 
-/** Slots of managed globals, and the map of static data, end on a multiple of this. */
+/** Static objects lie on a multiple of this, and so do the copies of globals behind them. */
 const ALIGNMENT = 16;
 
 const STACK_POINTER = '$~lib/memory/__stack_pointer';
@@ -118,23 +118,8 @@ function managedGlobals(text) {
     return [...new Set(names)].filter((name) => text.includes(`\n (global ${name} (mut i32)`));
 }
 
-/**
- * The program of a module that was compiled with `runtime.ts`: `programBase` is where its static data lie.
- *
- * @param {string} text what asc wrote, not optimised
- * @param {{programBase: number}} runtime
- */
-export function adapt(text, { programBase }) {
-    const address = (name) =>
-        Number(only(text, String.raw`^ \(global \$~lib/${name} i32 \(i32\.const (\d+)\)\)`, `the address ${name}`)[1]);
-    const dataEnd = address('memory/__heap_base');
-    const rttiBase = address('rt/__rtti_base');
-    if (dataEnd <= programBase) throw new UnexpectedModule('asc was not told of the base of static data');
-
-    // Copies of the managed globals, behind all static data.
-    const globals = managedGlobals(text);
-    const slots = Math.ceil(dataEnd / ALIGNMENT) * ALIGNMENT;
-    const staticEnd = Math.ceil((slots + 4 * globals.length) / ALIGNMENT) * ALIGNMENT;
+/** Keeps copies of the managed globals in memory, from `slots` on, by functions that set both. */
+function copyGlobals(text, globals, slots) {
     const exported = globals.find((name) => text.includes(`(global ${name}))\n`));
     if (exported) throw new UnexpectedModule(`a host could set the exported global ${exported}, which holds an object`);
     globals.forEach((name, index) => {
@@ -144,12 +129,11 @@ export function adapt(text, { programBase }) {
  (func $rootstock:set:${index} (param $value i32)
   (global.set ${name} (local.get $value))
   (i32.store (i32.const ${slots + 4 * index}) (local.get $value)))`);
+    return { text, setters };
+}
 
-    text = checkLimit(moveFrames(text));
-    text = text.replace(new RegExp(`^ \\(global \\${STACK_POINTER} .*\n`, 'm'), '');
-    if (text.includes(STACK_POINTER)) throw new UnexpectedModule('the compiler uses its shadow stack in a way that is not known');
-
-    // Segments become passive: memory belongs to the runtime, which may have less than the program's data need.
+/** Makes segments passive: memory belongs to the runtime, which may have less than the program's data need. */
+function passiveSegments(text) {
     const segments = [];
     text = text.replace(/^ \(data (\S+) \(i32\.const (\d+)\) "(.*)"\)$/gm, (_, name, offset, string) => {
         segments.push({ name, offset: Number(offset), view: new DataView(bytesOf(string).buffer) });
@@ -158,28 +142,62 @@ export function adapt(text, { programBase }) {
     const copies = segments.map(({ name, offset, view }) => `
   (memory.init ${name} (i32.const ${offset}) (i32.const 0) (i32.const ${view.byteLength}))
   (data.drop ${name})`);
-    const ranges = staticRoots(segments, rttiBase);
-    if (globals.length > 0) ranges.push([slots, slots + 4 * globals.length]);
-    const roots = ranges.map(([start, end]) => `
-  (call $rootstock:gc_add_roots (i32.const ${start}) (i32.const ${end}))`);
+    return { text, segments, copies };
+}
 
-    // Imports come first; the rest of what is added may stand at the end.
-    text = text.replace(/^ \(import "env" "memory" \(memory \$0 \d+\)\)$/m, ` (import "runtime" "memory" (memory $0 1))
+/** What every program imports, in place of its import of memory: imports come first. */
+const IMPORTS = ` (import "runtime" "memory" (memory $0 1))
  (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
  (import "runtime" "gc_stack_limit" (global $gc_stack_limit i32))
  (import "runtime" "gc_init" (func $rootstock:gc_init (param i32)))
  (import "runtime" "gc_configure" (func $rootstock:gc_configure (param i32 i32) (result i32)))
  (import "runtime" "gc_collect" (func $rootstock:gc_collect))
- (import "runtime" "gc_add_roots" (func $rootstock:gc_add_roots (param i32 i32)))`);
+ (import "runtime" "gc_add_roots" (func $rootstock:gc_add_roots (param i32 i32)))`;
+
+const INTERIOR = 7;
+
+/** Rounds up. */
+const aligned = (address) => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
+
+/**
+ * The program of a module that was compiled with `runtime.ts`: `programBase` is where its static data lie.
+ *
+ * @param {string} module what asc wrote, not optimised
+ * @param {{programBase: number}} runtime
+ */
+export function adapt(module, { programBase }) {
+    const address = (name) =>
+        Number(only(module, String.raw`^ \(global \$~lib/${name} i32 \(i32\.const (\d+)\)\)`, `the address ${name}`)[1]);
+    const dataEnd = address('memory/__heap_base');
+    if (dataEnd <= programBase) throw new UnexpectedModule('asc was not told of the base of static data');
+    const memory = only(module, String.raw`^ \(import "env" "memory" \(memory \$0 \d+\)\)$`, 'an import of memory')[0];
+
+    // Copies of the managed globals, behind all static data.
+    const globals = managedGlobals(module);
+    const slots = aligned(dataEnd);
+    const slotsEnd = slots + 4 * globals.length;
+    const copied = copyGlobals(module, globals, slots);
+
+    const moved = checkLimit(moveFrames(copied.text)).replace(new RegExp(`^ \\(global \\${STACK_POINTER} .*\n`, 'm'), '');
+    if (moved.includes(STACK_POINTER)) throw new UnexpectedModule('the compiler uses its shadow stack in a way that is not known');
+
+    const { text, segments, copies } = passiveSegments(moved);
+    const ranges = staticRoots(segments, address('rt/__rtti_base'));
+    if (globals.length > 0) ranges.push([slots, slotsEnd]);
+    const roots = ranges.map(([start, end]) => `
+  (call $rootstock:gc_add_roots (i32.const ${start}) (i32.const ${end}))`);
+
     const start = text.match(/^ \(start (\S+)\)\n/m);
-    if (start) text = text.replace(start[0], '');
-    text = text.replace(/^ \(export "__rootstock_globals" .*\n/m, '');
-    const INTERIOR = 7;
-    const added = `${setters.join('')}
+    const program = text
+        .replace(memory, () => IMPORTS)
+        .replace(start?.[0] ?? '', '')
+        .replace(/^ \(export "__rootstock_globals" .*\n/m, '');
+    const added = `${copied.setters.join('')}
  (func $rootstock:start
-  (call $rootstock:gc_init (i32.const ${staticEnd}))
-  (drop (call $rootstock:gc_configure (i32.const ${INTERIOR}) (i32.const 1)))${[...copies, ...roots].join('')}${start ? `\n  (call ${start[1]})` : ''})
+  (call $rootstock:gc_init (i32.const ${aligned(slotsEnd)}))
+  (drop (call $rootstock:gc_configure (i32.const ${INTERIOR}) (i32.const 1)))${copies.join('')}${roots.join('')}${start ? `
+  (call ${start[1]})` : ''})
  (start $rootstock:start)
 `;
-    return `${text.slice(0, text.lastIndexOf(')'))}${added})\n`;
+    return `${program.slice(0, program.lastIndexOf(')'))}${added})\n`;
 }
