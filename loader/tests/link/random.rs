@@ -1,0 +1,158 @@
+//! Random programs do the same merged as beside the runtime: results, traps, output, memory, and the shadow stack.
+
+use arbitrary::Unstructured;
+use loader::link::{LinkOptions, link};
+use loader::wasmtime::Val;
+use loader::{Config, Error, Instance, Program};
+use rand::{RngExt, SeedableRng};
+
+/// What programs may import.
+const OFFERED: &str = r#"(module
+    (import "runtime" "memory" (memory 1))
+    (import "runtime" "gc_sp" (global (mut i32)))
+    (import "runtime" "gc_program_base" (global i32))
+    (import "runtime" "gc_stack_limit" (global i32))
+    (import "runtime" "alloc" (func (param i32) (result i32)))
+    (import "runtime" "try_alloc" (func (param i32) (result i32)))
+    (import "runtime" "register_wrapper" (func (param i32 i32 i32)))
+    (import "runtime" "gc_collect" (func))
+    (import "runtime" "gc_stat" (func (param i32) (result i64)))
+    (import "host" "handle_new" (func (param i32 i64) (result i32)))
+    (import "host" "print_i64" (func (param i64))))"#;
+
+/// Enough to tell two runs apart, and to end one that would not.
+const FUEL: u64 = 200_000;
+
+fn module(seed: u64) -> Option<Vec<u8>> {
+    let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
+    let bytes: Vec<u8> = (0..4096).map(|_| rng.random()).collect();
+    let config = wasm_smith::Config {
+        available_imports: Some(crate::wasm(OFFERED)),
+        allow_start_export: true,
+        canonicalize_nans: true,
+        export_everything: true,
+        // A random active segment lies in the runtime's own memory, and is refused. Every third seed has some.
+        max_data_segments: if seed.is_multiple_of(3) { 3 } else { 0 },
+        max_imports: 8,
+        max_funcs: 12,
+        min_funcs: 3,
+        max_tables: 3,
+        max_memories: 1,
+        threads_enabled: false,
+        ..wasm_smith::Config::default()
+    };
+    Some(wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)).ok()?.to_bytes())
+}
+
+/// What can be seen of a run.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    calls: Vec<(String, Result<Vec<String>, String>)>,
+    output: Vec<u8>,
+    sp: u32,
+    memory: Vec<u8>,
+}
+
+/// `Err` if the program cannot be instantiated.
+fn run(program: &Program) -> Result<Seen, Error> {
+    let config = Config {
+        capture_output: true,
+        fuel: Some(FUEL),
+        max_memory: Some(16 << 20),
+        ..Config::default()
+    };
+    let mut instance = Instance::for_program(program, &config)?;
+    let linked = instance.instantiate(program)?;
+    let mut calls = Vec::new();
+    let mut names = linked.functions(&mut instance);
+    names.retain(|name| !name.starts_with("gc."));
+    for name in names {
+        let ty = linked.signature(&mut instance, &name)?;
+        let Some(args) = ty.params().map(|ty| Val::default_for_ty(&ty)).collect::<Option<Vec<_>>>()
+        else {
+            continue;
+        };
+        instance.set_fuel(FUEL)?;
+        let result = linked.call(&mut instance, &name, &args);
+        let result = result.map(|values| values.iter().map(describe).collect());
+        calls.push((name, result.map_err(|error| reason(&error))));
+    }
+    let mut memory = vec![0; instance.memory_size()];
+    instance.read(0, &mut memory)?;
+    Ok(Seen { calls, output: instance.take_output(), sp: instance.sp(), memory })
+}
+
+fn describe(value: &Val) -> String {
+    match value {
+        Val::I32(_) | Val::I64(_) | Val::F32(_) | Val::F64(_) | Val::V128(_) => {
+            format!("{value:?}")
+        }
+        // their addresses are those of the run
+        _ => "a reference".to_owned(),
+    }
+}
+
+/// The engine's reason, and the runtime's.
+fn reason(error: &Error) -> String {
+    match error.trap() {
+        Some(report) => {
+            format!("{:?} {:?} {}", report.trap, report.code.map(|row| row.name), report.arg)
+        }
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn random_programs_do_the_same_merged() {
+    let (mut compared, mut calls, mut traps, mut refused) = (0, 0, 0, 0);
+    for seed in 0..60 {
+        let Some(wasm) = module(seed) else { continue };
+        let Ok(program) = Program::from_bytes("random.wasm", &wasm) else {
+            // it has a memory of its own
+            refused += 1;
+            continue;
+        };
+        let options =
+            LinkOptions { export_runtime: true, prefix: "gc.".into(), ..LinkOptions::default() };
+        let linked = match link(&program, &options) {
+            Ok(linked) => linked,
+            Err(error) => {
+                let words = error.to_string();
+                let known = [
+                    "overlaps the runtime's own memory",
+                    "nothing to link",
+                    "beside the runtime's",
+                ];
+                assert!(known.iter().any(|known| words.contains(known)), "seed {seed}: {words}");
+                refused += 1;
+                continue;
+            }
+        };
+        let merged = Program::from_bytes("merged.wasm", &linked.wasm).unwrap();
+        match (run(&program), run(&merged)) {
+            (Ok(apart), Ok(merged)) => {
+                assert_eq!(apart.calls, merged.calls, "seed {seed}");
+                assert!(apart == merged, "seed {seed}: output, gc_sp or memory differ");
+                compared += 1;
+                calls += apart.calls.len();
+                traps += apart.calls.iter().filter(|(_, result)| result.is_err()).count();
+            }
+            // merged, the memory is made as large as the data need
+            (Err(apart), _) if apart.to_string().contains("a data segment lies outside memory") => {
+            }
+            (Err(apart), Err(merged)) => {
+                assert_eq!(
+                    apart.is_bad_input(),
+                    merged.is_bad_input(),
+                    "seed {seed}: {apart}; {merged}"
+                );
+            }
+            (Err(error), Ok(_)) => panic!("seed {seed}: merged it runs, and apart: {error}"),
+            (Ok(_), Err(error)) => panic!("seed {seed}: apart it runs, and merged: {error}"),
+        }
+    }
+    println!(
+        "{compared} programs with {calls} calls, {traps} of them traps; {refused} were refused"
+    );
+    assert!(compared >= 15 && calls > 100 && traps > 10 && traps < calls);
+}
