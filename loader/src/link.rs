@@ -50,7 +50,7 @@ use wasmparser::{Operator, Validator};
 use crate::error::{Error, InputError};
 use crate::program::Program;
 use marker::Marker;
-use merge::{Exported, Merged};
+use merge::{Exported, Merged, RuntimeTypes};
 use module::Module;
 use reach::Reached;
 use remap::Plan;
@@ -109,17 +109,45 @@ pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, 
     for input in options.libraries.iter().map(|(_, library)| library).chain([program]) {
         input.check_abi()?;
     }
-    let mut modules = read(program, options)?;
+    let modules = read(program, options)?;
+    let wanted = runtime_exports(&modules[0], options);
+    let Planned { plan, reached, types } = plan(modules, &wanted)?;
+    layout::one_memory(&plan)?;
     let mut warnings = Vec::new();
+    if !plan.origins.iter().flatten().any(|origin| matches!(origin, Origin::Linked(0, _))) {
+        warnings.push(format!(
+            "{}: it imports nothing from module `runtime`, so the output has no use for it",
+            program.name()
+        ));
+    }
+    let memory = layout::memory(&plan, &mut warnings)?;
+    let exports = exports(&plan, wanted, program)?;
+    let is_live = |space, index| reached.is_live(space, index);
+    let merged = merge::merge(&plan, &types, memory, &exports, is_live)
+        .map_err(|error| refused(program.name(), error))?;
+
+    let report =
+        LinkReport { kept: merged.runtime_functions.len(), of: plan.modules[0].functions.len() };
+    let has_debug_info = !options.strip && plan.modules[1..].iter().any(dwarf::is_there);
+    let wasm = finish(&plan, merged, options, &mut warnings);
+    validate(program, &wasm)?;
+    Ok(LinkOutput { wasm, warnings, report, has_debug_info })
+}
+
+/// Everything that is decided before anything is written.
+struct Planned<'a> {
+    plan: Plan<'a>,
+    /// What of the runtime is kept.
+    reached: Reached,
+    types: RuntimeTypes,
+}
+
+/// Decides where imports come from, what of the runtime is kept, and what number everything has.
+fn plan<'a>(mut modules: Vec<Module<'a>>, wanted: &[Exported]) -> Result<Planned<'a>, InputError> {
     let mut origins: Vec<Vec<Origin>> = Vec::new();
     for at in 0..modules.len() {
         origins.push(resolve::imports(&modules, at)?);
     }
-    let uses =
-        |origins: &Vec<Origin>| origins.iter().any(|from| matches!(from, Origin::Linked(0, _)));
-    let used = origins.iter().any(uses);
-
-    let wanted = runtime_exports(&modules[0], options);
     let linked = origins.iter().zip(&modules).flat_map(|(origins, module)| {
         module.imports.iter().zip(origins).filter_map(|(import, origin)| match origin {
             Origin::Linked(0, index) => Some((Space::of_import(&import.ty), *index)),
@@ -129,36 +157,15 @@ pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, 
     let roots = linked.chain(wanted.iter().map(|export| (export.space, export.index)));
     let reached =
         Reached::from(&modules[0], roots).map_err(|error| refused(&modules[0].file, error))?;
-    let table_is_live =
-        (0..).zip(&modules[0].tables).any(|(table, _)| reached.is_live(Space::Table, table));
-    if !table_is_live {
+    let mut tables = (0..).zip(&modules[0].tables);
+    if !tables.any(|(table, _)| reached.is_live(Space::Table, table)) {
         modules[0].elements.clear();
     }
     let live = |space, (at, index)| at > 0 || reached.is_live(space, index);
     let mut numbers = Numbers::new(&modules, &origins, live);
-    let (types, runtime_types) = merge::number_types(&modules, &reached.types);
-    numbers.types = types;
-    let plan = Plan { modules, origins, numbers };
-    layout::one_memory(&plan)?;
-    if !used {
-        warnings.push(format!(
-            "{}: it imports nothing from module `runtime`, so the output has no use for it",
-            program.name()
-        ));
-    }
-    let memory = layout::memory(&plan, &mut warnings)?;
-    let exports = exports(&plan, wanted, program)?;
-    let merged = merge::merge(&plan, &runtime_types, memory, &exports, |space, index| {
-        reached.is_live(space, index)
-    })
-    .map_err(|error| refused(program.name(), error))?;
-
-    let kept = merged.runtime_functions.len();
-    let of = plan.modules[0].functions.len();
-    let wasm = finish(&plan, merged, options, &mut warnings);
-    validate(program, &wasm)?;
-    let has_debug_info = !options.strip && plan.modules[1..].iter().any(dwarf::is_there);
-    Ok(LinkOutput { wasm, warnings, report: LinkReport { kept, of }, has_debug_info })
+    let (numbered, types) = merge::number_types(&modules, &reached.types);
+    numbers.types = numbered;
+    Ok(Planned { plan: Plan { modules, origins, numbers }, reached, types })
 }
 
 /// The runtime, the libraries, the program.
