@@ -6,7 +6,7 @@ use wasm_encoder::{
     FunctionSection, GlobalSection, ImportSection, Instruction, MemorySection, StartSection,
     TableSection, TagSection, TypeSection,
 };
-use wasmparser::{FunctionBody, MemoryType};
+use wasmparser::{FunctionBody, Import, MemoryType};
 
 use super::address::AddressMap;
 use super::module::{Module, plain_function};
@@ -23,8 +23,13 @@ pub(super) struct Exported {
     pub(super) index: u32,
 }
 
-/// Types that the merged module has beside those of the programs: the runtime's, by their numbers there.
-pub(super) struct RuntimeTypes(Vec<u32>);
+/// Types that the merged module has beside those of the programs.
+pub(super) struct RuntimeTypes {
+    /// The runtime's, by their numbers there.
+    added: Vec<u32>,
+    /// How many types there are in all.
+    count: u32,
+}
 
 /// Numbers the types: the programs' as they are, one module behind the other, then what the runtime uses and none of
 /// them has.
@@ -54,7 +59,8 @@ pub(super) fn number_types(
             }
         });
     }
-    (numbers, RuntimeTypes(added))
+    let count = u32::try_from(known.len()).unwrap_or(u32::MAX);
+    (numbers, RuntimeTypes { added, count })
 }
 
 /// The merged module without its custom sections.
@@ -102,15 +108,17 @@ impl<'p, 'a> Writer<'p, 'a> {
         let starts = self.starts()?;
         let mut type_section = self.types(types)?;
         let mut functions = self.functions()?;
-        let imported = self.host_imports(Space::Function);
+        let imports = self.host_imports();
+        let is_function = |import: &Import<'_>| Space::of_import(&import.ty) == Space::Function;
+        let imported = imports.iter().filter(|(_, import)| is_function(import)).count();
+        let imported = u32::try_from(imported).unwrap_or(u32::MAX);
         let start = match starts.as_slice() {
             [] => None,
             [start] => Some(*start),
             // several are called by one that is made for it, the last function of all
             _ => {
-                let ty = type_section.len();
                 type_section.ty().function([], []);
-                functions.function(ty);
+                functions.function(types.count);
                 Some(imported + functions.len() - 1)
             }
         };
@@ -124,9 +132,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             })?;
         section(&mut module, &tables, tables.is_empty());
         let mut memories = MemorySection::new();
-        memories.memory(
-            wasm_encoder::reencode::RoundtripReencoder.memory_type(memory).map_err(infallible)?,
-        );
+        memories.memory(memory.into());
         module.section(&memories);
         let tags = self.each(Space::Tag, TagSection::new(), |remap, tags, module, at| {
             tags.tag(remap.tag_type(module.tags[at])?);
@@ -193,15 +199,16 @@ impl<'p, 'a> Writer<'p, 'a> {
             }
         }
         let own: Vec<_> = self.plan.modules[0].sub_types().collect();
-        for &index in &runtime.0 {
+        for &index in &runtime.added {
             let ty = self.remap(0).sub_type(own[index as usize].0.clone())?;
             types.ty().subtype(&ty);
         }
         Ok(types)
     }
 
-    fn imports(&self) -> Result<ImportSection> {
-        let mut imports = ImportSection::new();
+    /// What is still imported, each with its module.
+    fn host_imports(&self) -> Vec<(usize, &'p Import<'a>)> {
+        let mut kept = Vec::new();
         for (at, module) in self.plan.modules.iter().enumerate() {
             let mut seen = [0; 5];
             for (import, origin) in module.imports.iter().zip(&self.plan.origins[at]) {
@@ -209,30 +216,20 @@ impl<'p, 'a> Writer<'p, 'a> {
                 let index = seen[space as usize];
                 seen[space as usize] += 1;
                 if *origin == Origin::Host && (at > 0 || (self.is_live)(space, index)) {
-                    let ty = self.remap(at).entity_type(import.ty)?;
-                    imports.import(import.module, import.name, ty);
+                    kept.push((at, import));
                 }
             }
         }
-        Ok(imports)
+        kept
     }
 
-    /// How many of a kind are still imported.
-    fn host_imports(&self, space: Space) -> u32 {
-        let mut count = 0;
-        for (at, module) in self.plan.modules.iter().enumerate() {
-            for index in 0..module.imported(space) {
-                let import = module
-                    .imports
-                    .iter()
-                    .zip(&self.plan.origins[at])
-                    .filter(|(import, _)| Space::of_import(&import.ty) == space)
-                    .nth(index as usize);
-                let from_host = import.is_some_and(|(_, origin)| *origin == Origin::Host);
-                count += u32::from(from_host && (at > 0 || (self.is_live)(space, index)));
-            }
+    fn imports(&self) -> Result<ImportSection> {
+        let mut imports = ImportSection::new();
+        for (at, import) in self.host_imports() {
+            let ty = self.remap(at).entity_type(import.ty)?;
+            imports.import(import.module, import.name, ty);
         }
-        count
+        Ok(imports)
     }
 
     fn functions(&self) -> Result<FunctionSection> {
@@ -340,13 +337,6 @@ fn section(
 ) {
     if !is_empty {
         module.section(section);
-    }
-}
-
-fn infallible(error: reencode::Error) -> reencode::Error<InputError> {
-    match error {
-        reencode::Error::ParseError(error) => reencode::Error::ParseError(error),
-        _ => reencode::Error::InvalidConstExpr,
     }
 }
 

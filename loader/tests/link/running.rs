@@ -92,7 +92,9 @@ fn programs_share_a_runtime() {
     std::fs::write(
         &program,
         text_of(
-            r#"(import "lib" "pair" (func $pair (param i32 i32) (result i32)))
+            // a group of types is one entry of the section, and two types
+            r#"(rec (type (struct)) (type (array i8)))
+               (import "lib" "pair" (func $pair (param i32 i32) (result i32)))
                (import "lib" "count" (global $count (mut i32)))
                (import "lib" "two" (global $two i32))
                (import "host" "print_i32" (func $print (param i32)))
