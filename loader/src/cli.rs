@@ -4,6 +4,7 @@
 
 mod doctor;
 mod fuzz;
+mod fuzz_modules;
 mod link;
 mod options;
 mod outcome;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::stress::{self, StressArgs};
 use doctor::DoctorArgs;
 use fuzz::FuzzArgs;
+use fuzz_modules::FuzzModulesArgs;
 use link::LinkArgs;
 use replay::ReplayArgs;
 use run::RunArgs;
@@ -44,6 +46,8 @@ enum Command {
     Doctor(DoctorArgs),
     /// Link a program and the runtime into one self-contained module
     Link(LinkArgs),
+    /// Run hostile programs, made from seeds, and see that the host keeps its limits
+    FuzzModules(FuzzModulesArgs),
     /// Drive the runtime hard with seeded scenarios, and check every outcome
     Stress(StressArgs),
     /// Run random programs on the runtime and on a model of it until the time is up
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Sdk(args) => sdk::main(&args),
         Command::Doctor(args) => doctor::main(&args),
         Command::Link(args) => link::main(&args),
+        Command::FuzzModules(args) => fuzz_modules::main(&args),
         Command::Stress(args) => stress::run(&args).unwrap_or_else(|error| bad_input(&error)),
         Command::Fuzz(args) => fuzz::main(&args).unwrap_or_else(|error| bad_input(&error)),
         Command::Replay(args) => replay::main(&args).unwrap_or_else(|error| bad_input(&error)),

@@ -15,6 +15,7 @@
 //! * [`sdk`] writes what `wasm-ld` needs to link object files with the runtime;
 //! * [`error`] and [`report`] say what went wrong, the second in words for a person;
 //! * [`doctor`] watches a program until a missing root shows itself;
+//! * [`hostile`] makes programs that mean harm, for the loader to survive;
 //! * [`cli`] is the command `loader`, and [`stress`] its scenarios;
 //! * [`oracle`] runs programs on the runtime and on an independent model of it.
 //!
@@ -40,6 +41,7 @@ pub mod error;
 pub mod exports;
 pub mod handles;
 pub mod host;
+pub mod hostile;
 mod imports;
 pub mod instance;
 pub mod limits;

@@ -137,6 +137,14 @@ impl Printer {
         code
     }
 
+    /// All that can be printed, in both formats.
+    pub(super) fn show(&self, instance: &mut Instance, outcome: &Outcome) -> String {
+        let output = String::from_utf8_lossy(&instance.take_output()).into_owned();
+        let json = self.as_json(outcome, output).to_string();
+        let failure = outcome.failure.as_ref().map_or("", |failure| &failure.text);
+        format!("{}{}{failure}{json}", self.as_text(outcome), outcome.breaches().join("\n"))
+    }
+
     fn as_text(&self, outcome: &Outcome) -> String {
         let mut text = String::new();
         for result in outcome.results.iter().flatten() {

@@ -90,7 +90,18 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    fn config(&self) -> Config {
+    /// What these options ask for, the rest being as it is by itself.
+    pub(super) fn given(options: &[&str]) -> Self {
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            run: RunArgs,
+        }
+        let words = ["run", "hostile.wasm"].iter().chain(options);
+        <Only as clap::Parser>::parse_from(words).run
+    }
+
+    pub(super) fn config(&self) -> Config {
         let mut options = Vec::new();
         if let Some(n) = self.eager
             && self.eager_from.is_none()
@@ -165,7 +176,10 @@ struct Session {
 
 impl Session {
     fn prepare(args: &RunArgs) -> Result<Self, Error> {
-        let program = Program::open(&args.program)?;
+        Self::with(args, Program::open(&args.program)?)
+    }
+
+    fn with(args: &RunArgs, program: Program) -> Result<Self, Error> {
         let libraries = args
             .with
             .iter()
@@ -191,13 +205,17 @@ impl Session {
         Ok(Self { instance, libraries, program })
     }
 
-    /// What was called, if anything was, and what it returned.
-    fn execute(&mut self, args: &RunArgs) -> Result<Option<Vec<Val>>, Error> {
+    fn link(&mut self) -> Result<Linked, Error> {
         for (name, program) in &self.libraries {
             let linked = self.instance.instantiate(program)?;
             self.instance.publish(name, &linked)?;
         }
-        let linked = self.instance.instantiate(&self.program)?;
+        self.instance.instantiate(&self.program)
+    }
+
+    /// What was called, if anything was, and what it returned.
+    fn execute(&mut self, args: &RunArgs) -> Result<Option<Vec<Val>>, Error> {
+        let linked = self.link()?;
         let Some((entry, texts)) = entry(&linked, &mut self.instance, &args.invoke)? else {
             return Ok(None);
         };
@@ -205,6 +223,57 @@ impl Session {
         let arguments = values::parse(entry, &ty, texts)
             .map_err(|cause| InputError::new(linked.name(), cause))?;
         linked.call(&mut self.instance, entry, &arguments).map(Some)
+    }
+}
+
+/// A run of a program that is given as bytes, all of whose functions are called; for `loader fuzz-modules`.
+pub(super) struct Trial {
+    /// What came of it.
+    pub(super) word: String,
+}
+
+impl Trial {
+    /// Functions that are called at the most.
+    pub(super) const CALLS: usize = 6;
+
+    pub(super) fn run(args: &RunArgs, module: &[u8]) -> Result<Self, Error> {
+        let program = Program::from_bytes("hostile.wasm", module)?;
+        let mut session = Session::with(args, program)?;
+        let mut result = Ok(None);
+        match session.link() {
+            Err(error) if error.is_bad_input() => return Err(error),
+            Err(error) => result = Err(error),
+            Ok(linked) => {
+                for name in linked.functions(&mut session.instance).into_iter().take(Self::CALLS) {
+                    let ty = linked.signature(&mut session.instance, &name)?;
+                    if let Some(values) = Self::arguments(&ty) {
+                        result = linked.call(&mut session.instance, &name, &values).map(Some);
+                    }
+                }
+            }
+        }
+        let word = match &result {
+            Ok(_) => "ended".to_owned(),
+            Err(Error::Trap(trap)) => match (trap.code, trap.trap) {
+                (Some(row), _) => row.name.to_owned(),
+                (None, Some(trap)) => format!("{trap:?}"),
+                (None, None) => "stopped by the host".to_owned(),
+            },
+            Err(_) => "failed".to_owned(),
+        };
+        let outcome = Outcome::new(&mut session.instance, args.verify, result, |trap| {
+            limit_hints(trap, args.timeout, args.stack, args.max_memory)
+        });
+        let printer = Printer { json: args.json, stats: args.stats };
+        let shown = printer.show(&mut session.instance, &outcome);
+        assert!(!shown.is_empty(), "a run without an outcome");
+        Ok(Self { word })
+    }
+
+    /// Numbers for a function; none if it wants something that is none.
+    pub(super) fn arguments(ty: &wasmtime::FuncType) -> Option<Vec<Val>> {
+        let texts: Vec<String> = ty.params().map(|_| "1048576".to_owned()).collect();
+        values::parse("hostile", ty, &texts).ok()
     }
 }
 
