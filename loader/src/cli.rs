@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::report::harmless;
 use crate::stress::{self, StressArgs};
 use doctor::DoctorArgs;
 use fuzz::FuzzArgs;
@@ -76,7 +77,7 @@ pub fn main() -> ExitCode {
 /// Says what is wrong with a file or an argument.
 fn bad_input(error: &dyn Display) -> ExitCode {
     // Where standard error is closed there is only the exit code left to say it.
-    let _ = writeln!(io::stderr(), "error: {error}");
+    let _ = writeln!(io::stderr(), "error: {}", harmless(&error.to_string()));
     ExitCode::from(BAD_INPUT)
 }
 

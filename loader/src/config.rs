@@ -15,7 +15,7 @@ pub struct Config {
     pub max_memory: Option<u64>,
     /// What the host does when it is told that a handle is dead.
     pub callback: Callback,
-    /// Time from now on after which a running call is stopped. Code that can be stopped is a few percent slower.
+    /// Time from now on after which a running call is stopped, and compiling a program given up. Code that can be stopped is a few percent slower.
     pub timeout: Option<Duration>,
     /// Fuel (about one unit an instruction) after which a running call is stopped, at the same place each time.
     pub fuel: Option<u64>,
@@ -24,6 +24,8 @@ pub struct Config {
     pub wasm_stack: usize,
     /// Handles that programs may have alive at once.
     pub max_handles: Option<u64>,
+    /// Bytes that programs may print.
+    pub max_output: Option<u64>,
     /// Keep what programs print for [`Instance::take_output`](crate::Instance::take_output), instead of printing it.
     pub capture_output: bool,
 }
@@ -38,6 +40,7 @@ impl Default for Config {
             fuel: None,
             wasm_stack: 1 << 20,
             max_handles: None,
+            max_output: None,
             capture_output: false,
         }
     }

@@ -8,6 +8,8 @@ use std::fmt;
 use runtime::error::ErrorInfo;
 use wasmtime::Trap;
 
+use crate::report;
+
 /// Any failure of this library.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -104,7 +106,7 @@ impl Error {
     }
 
     pub(crate) fn engine(what: impl Into<String>, cause: &wasmtime::Error) -> Self {
-        Self::Engine { what: what.into(), cause: format!("{cause:#}") }
+        Self::Engine { what: what.into(), cause: report::cause(cause) }
     }
 }
 

@@ -4,6 +4,7 @@
 //! ([`CallbackCx`](crate::CallbackCx)) share them.
 
 use std::fmt;
+use std::time::Instant;
 
 use runtime::error::{ErrorCode, error_info};
 use runtime::options::{GcOption, OPTIONS};
@@ -15,6 +16,7 @@ use wasmtime::{
 
 use crate::error::{Error, TrapReport};
 use crate::host::HostState;
+use crate::limits::LOOK;
 use crate::link::marker::Marker;
 use crate::merged::{RuntimeCode, Signature};
 use crate::report;
@@ -223,7 +225,7 @@ impl Exports {
     }
 
     /// Calls a function that only looks, whatever limits of time are in force: what it says is needed after an
-    /// interruption too.
+    /// interruption too. It has a limit of its own.
     fn look<P: WasmParams, R: WasmResults>(
         &self,
         mut cx: impl Context,
@@ -236,7 +238,10 @@ impl Exports {
             // Fails only where no fuel is counted.
             let _ = cx.set_fuel(u64::MAX);
         }
-        let deadline = cx.data_mut().deadline.take();
+        let deadline = cx.data().deadline;
+        if let Some(deadline) = deadline {
+            cx.data_mut().deadline = Some(deadline.max(Instant::now() + LOOK));
+        }
         let result = func.call(&mut cx, params);
         if deadline.is_some() {
             cx.data_mut().deadline = deadline;

@@ -29,6 +29,8 @@ const NUMBER_MASK: u32 = 0x7fff_ffff;
 const CHUNKS: usize = 1 << (31 - SLOT_BITS);
 /// More faults than this are counted, not kept.
 const KEPT_FAULTS: usize = 64;
+/// So many numbers are remembered to have been told twice; a program can make that happen as often as it likes.
+const KEPT_EXCEPTIONS: usize = 1_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -238,9 +240,11 @@ impl HandleStore {
             Some(handle) => Err(self.fault(kind, number, FaultKind::WrongKind(handle.kind))),
             None => match self.status(number) {
                 Status::ToldOnce | Status::ToldTwice => {
-                    if self.exceptions.insert(number, Exception::ToldTwice).is_none() {
-                        self.told_twice += 1;
+                    let known = self.exceptions.contains_key(&number);
+                    if !known && self.exceptions.len() < KEPT_EXCEPTIONS {
+                        self.exceptions.insert(number, Exception::ToldTwice);
                     }
+                    self.told_twice += u64::from(!known);
                     Err(self.fault(kind, number, FaultKind::ToldTwice))
                 }
                 _ => Err(self.fault(kind, number, FaultKind::Unknown)),
@@ -387,7 +391,7 @@ impl HandleStore {
         Audit {
             made: self.made,
             live: self.live - self.overdue,
-            told_once: self.told - self.told_twice,
+            told_once: self.told.saturating_sub(self.told_twice),
             told_twice: self.told_twice,
             never_told: self.overdue,
             removed: self.removed,

@@ -91,6 +91,9 @@ pub struct HostState {
     pub(crate) memory: MemoryLimit,
     /// The size that memory would have had at the last refusal since the last report.
     pub(crate) refused_growth: Option<usize>,
+    /// Bytes that programs may print, and have printed.
+    pub(crate) max_output: Option<u64>,
+    printed: u64,
     /// Whether the engine's code counts fuel. Asking a store that does not is slow: the answer is an error.
     pub(crate) counts_fuel: bool,
 }
@@ -102,9 +105,12 @@ pub(crate) struct MemoryLimit {
     used: usize,
     /// What the last permission added, to be taken back if growing fails after all.
     pending: usize,
+    /// Elements of all tables, and what the last permission added.
+    elements: usize,
+    pending_elements: usize,
 }
 
-/// Elements that a table may have where memory is bounded; each takes a pointer of the host.
+/// Elements that all tables together may have where memory is bounded; each takes a pointer or two of the host.
 const TABLE_ELEMENTS: usize = 10_000_000;
 
 impl HostState {
@@ -123,7 +129,20 @@ impl HostState {
             deadline: None,
             memory: MemoryLimit { max: max_memory, ..MemoryLimit::default() },
             refused_growth: None,
+            max_output: None,
+            printed: 0,
             counts_fuel: false,
+        }
+    }
+
+    /// Prints for a program.
+    fn print(&mut self, bytes: &[u8]) -> wasmtime::Result<()> {
+        self.printed = self.printed.saturating_add(bytes.len() as u64);
+        match self.max_output {
+            Some(max) if self.printed > max => {
+                Err(format_err!("the program has printed more than the {max} bytes it may"))
+            }
+            _ => self.output.write(bytes),
         }
     }
 
@@ -172,16 +191,22 @@ impl ResourceLimiter for HostState {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.memory.max.is_none() || desired <= TABLE_ELEMENTS)
+        let growth = desired.saturating_sub(current);
+        let total = self.memory.elements.saturating_add(growth);
+        let permitted = self.memory.max.is_none() || total <= TABLE_ELEMENTS;
+        self.memory.pending_elements = if permitted { growth } else { 0 };
+        self.memory.elements += self.memory.pending_elements;
+        Ok(permitted)
     }
 
-    /// Each may have as many elements, so the number of tables is bounded too.
-    fn tables(&self) -> usize {
-        if self.memory.max.is_none() { wasmtime::DEFAULT_TABLE_LIMIT } else { 100 }
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory.elements -= self.memory.pending_elements;
+        self.memory.pending_elements = 0;
+        Ok(())
     }
 }
 
@@ -331,7 +356,7 @@ fn print_line(
     mut caller: Caller<'_, HostState>,
     value: impl std::fmt::Display,
 ) -> wasmtime::Result<()> {
-    caller.data_mut().output.write(format!("{value}\n").as_bytes())
+    caller.data_mut().print(format!("{value}\n").as_bytes())
 }
 
 fn print_str(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> wasmtime::Result<()> {
@@ -341,7 +366,7 @@ fn print_str(mut caller: Caller<'_, HostState>, ptr: u32, len: u32) -> wasmtime:
     let start = ptr as usize;
     let bytes = start.checked_add(len as usize).and_then(|end| memory.get(start..end));
     match bytes {
-        Some(bytes) => state.output.write(bytes),
+        Some(bytes) => state.print(bytes),
         None => Err(format_err!(
             "host.print_str was given {len} bytes at {ptr:#x}, which do not lie in memory"
         )),

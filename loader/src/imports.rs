@@ -5,6 +5,7 @@ use std::fmt::Write;
 use wasmtime::{AsContextMut, ExternType, FuncType, GlobalType, Linker, MemoryType, Module};
 
 use crate::host::{self, HostState};
+use crate::report::shown;
 
 /// More faults than this are counted, not listed.
 const LISTED: usize = 10;
@@ -17,42 +18,55 @@ pub(crate) fn check(
     has_runtime: bool,
 ) -> Result<(), String> {
     let mut faults = Vec::new();
+    let mut more = 0;
     for import in module.imports() {
         let wanted = import.ty();
         let found = linker.get(&mut store, import.module(), import.name()).ok();
+        // Words for a fault take time, and there may be a hundred thousand.
+        let worded = faults.len() < LISTED;
         let Some(offer) = found.filter(|_| {
             // The runtime's own import: a program that called it would forge a death.
             has_runtime || (import.module(), import.name()) != (host::MODULE, host::DECREF)
         }) else {
-            faults.push(missing(import.module(), import.name(), linker, &mut store));
+            if worded {
+                faults.push(missing(import.module(), import.name(), linker, &mut store));
+            } else {
+                more += 1;
+            }
             continue;
         };
         let offered = offer.ty(&store);
-        if !fits(&offered, &wanted) {
+        if fits(&offered, &wanted) {
+            continue;
+        }
+        if worded {
             faults.push(format!(
                 "it imports {}.{} as {}, but that is {}",
-                import.module(),
-                import.name(),
+                shown(import.module()),
+                shown(import.name()),
                 describe(&wanted),
                 describe(&offered)
             ));
+        } else {
+            more += 1;
         }
     }
-    listed(&faults)
+    listed(&faults, more)
 }
 
-/// One error of many faults; none is none.
-pub(crate) fn listed(faults: &[String]) -> Result<(), String> {
+/// One error of many faults, and `more` that are not in words; none is none.
+pub(crate) fn listed(faults: &[String], more: usize) -> Result<(), String> {
     match faults {
         [] => Ok(()),
         [fault] => Err(fault.clone()),
         many => {
-            let mut text = format!("{} of its imports cannot be had:", many.len());
+            let mut text = format!("{} of its imports cannot be had:", many.len() + more);
             for fault in many.iter().take(LISTED) {
                 let _ = write!(text, "\n  {fault}");
             }
-            if many.len() > LISTED {
-                let _ = write!(text, "\n  ... and {} more", many.len() - LISTED);
+            let more = more + many.len().saturating_sub(LISTED);
+            if more > 0 {
+                let _ = write!(text, "\n  ... and {more} more");
             }
             Err(text)
         }
@@ -77,40 +91,59 @@ fn missing(
             names.push(offered_name.to_owned());
         }
     }
+    let (module_shown, name_shown) = (shown(module), shown(name));
     if names.is_empty() {
         modules.sort();
         let all = modules.join("`, `");
         return format!(
-            "it imports {module}.{name}, but there is no module `{module}`: there are `{all}`"
+            "it imports {module_shown}.{name_shown}, but there is no module `{module_shown}`: there are `{all}`"
         );
     }
     names.sort();
     let whose = match module {
         "runtime" => "the runtime".to_owned(),
         host::MODULE => "the host".to_owned(),
-        other => format!("module `{other}`"),
+        _ => format!("module `{module_shown}`"),
     };
     let hint = if (module, name) == (host::MODULE, host::DECREF) {
         " to programs; if the runtime is linked into it, export what a host needs: @rootstock-exports.rsp".to_owned()
     } else {
         choice(name, &names)
     };
-    format!("it imports {module}.{name}, which {whose} does not export{hint}")
+    format!("it imports {module_shown}.{name_shown}, which {whose} does not export{hint}")
+}
+
+/// Lists of more names than this help nobody.
+const LISTED_NAMES: usize = 40;
+
+/// Names, and how many more there are than are shown.
+pub(crate) fn list(names: &[String]) -> String {
+    let first: Vec<String> = names.iter().take(LISTED_NAMES).map(|name| shown(name)).collect();
+    match names.len().checked_sub(LISTED_NAMES) {
+        None | Some(0) => first.join(", "),
+        Some(more) => format!("{}, ... and {more} more", first.join(", ")),
+    }
 }
 
 /// "; did you mean ...", or the list of what there is, or nothing.
 pub(crate) fn choice(name: &str, offered: &[String]) -> String {
     /// Names that are further apart are not meant.
     const CLOSE: f64 = 0.8;
+    /// Names that are longer are not mistyped, and comparing takes time in proportion to the square of their length.
+    const LONGEST: usize = 100;
+    /// So many are compared.
+    const COMPARED: usize = 1000;
     let likely = offered
         .iter()
+        .take(COMPARED)
+        .filter(|offer| offer.len() <= LONGEST && name.len() <= LONGEST)
         .map(|offer| (strsim::jaro_winkler(name, offer), offer))
         .filter(|&(closeness, _)| closeness >= CLOSE)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match likely {
-        Some((_, offer)) => format!("; did you mean `{offer}`?"),
+        Some((_, offer)) => format!("; did you mean `{}`?", shown(offer)),
         None if offered.is_empty() => "; it exports none".to_owned(),
-        None if offered.len() <= 40 => format!("; there are: {}", offered.join(", ")),
+        None if offered.len() <= LISTED_NAMES => format!("; there are: {}", list(offered)),
         None => String::new(),
     }
 }

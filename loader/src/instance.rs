@@ -17,7 +17,7 @@ use crate::host::{Callback, HostState, Output};
 use crate::limits::{self, Watchdog};
 use crate::link::marker::Marker;
 use crate::merged::{Merged, RuntimeCode};
-use crate::report::ModuleInfo;
+use crate::report::{self, ModuleInfo};
 use crate::scope::RootScope;
 
 /// An instance of the runtime.
@@ -69,6 +69,7 @@ impl Instance {
         let state = HostState::new(handles, config.callback.clone(), max_memory, output);
         let mut store = Store::new(&runtime.engine, state);
         store.limiter(|state| state);
+        store.data_mut().max_output = config.max_output;
         store.data_mut().modules.push(ModuleInfo {
             module: runtime.module.clone(),
             name: runtime.name.clone(),
@@ -417,7 +418,7 @@ fn check_version(
     let Ok(version) = version.typed::<(), u32>(&*store) else {
         return Err(wrong(format!("it has the type {}", version.ty(&*store))));
     };
-    let found = version.call(&mut *store, ()).map_err(|error| wrong(format!("{error:#}")))?;
+    let found = version.call(&mut *store, ()).map_err(|error| wrong(report::cause(&error)))?;
     if found == runtime::ABI_VERSION {
         Ok(())
     } else {

@@ -9,10 +9,17 @@ use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use crate::host::HostState;
 
+/// How often a watchdog looks again after its deadline.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// What a call that only looks at the runtime may take when a program's time is up. A heap that the program has
+/// overwritten may be one that takes for ever to look at.
+pub(crate) const LOOK: Duration = Duration::from_secs(2);
+
 /// Stops a store's calls at a point in time.
 ///
-/// The engine's code looks at an *epoch* that is common to all stores of an engine. At its deadline, a watchdog's
-/// thread advances the epoch; each store's code then asks whether it was meant, and goes on if not.
+/// The engine's code looks at an *epoch* that is common to all stores of an engine. From its deadline on, a watchdog's
+/// thread advances the epoch now and then; each store's code then asks whether it was meant, and goes on if not.
 pub(crate) struct Watchdog {
     stop: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<JoinHandle<()>>,
@@ -29,10 +36,11 @@ impl Watchdog {
                 let (stopped, changed) = &*stop;
                 let mut stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
                 while !*stopped {
-                    let left = deadline.saturating_duration_since(Instant::now());
+                    let mut left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         engine.increment_epoch();
-                        return;
+                        // Calls that only look may go on for a little; they end at one of the next beats.
+                        left = BEAT;
                     }
                     let woken = changed.wait_timeout(stopped, left);
                     stopped = woken.unwrap_or_else(PoisonError::into_inner).0;

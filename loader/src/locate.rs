@@ -12,6 +12,8 @@ use crate::report;
 /// The cause, with the line of the source where that is known, else with the offset.
 pub(crate) fn in_source(wasm: &[u8], cause: Cause) -> String {
     let Cause { message, offset } = cause;
+    // It may hold names out of the module.
+    let message = report::shown(&message);
     let Some(offset) = offset else { return format!("not a valid module: {message}") };
     match line(wasm, offset) {
         Some(place) => format!("not a valid module: {message} (at {place})"),

@@ -1,8 +1,12 @@
 //! Programs: what a compiler emitted, read from a file, checked, and instantiated against the runtime.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Instant;
 
 use wasmparser::{Encoding, ExternalKind, Operator, Parser, Payload, TypeRef};
 use wasmtime::{Func, FuncType, Module, Trap, Val, WasmBacktrace};
@@ -19,6 +23,9 @@ use crate::report::{self, ModuleInfo};
 /// was compiled for. It is compared before any of the program's code runs.
 pub const ABI_REQUIRED: &str = "gc_abi_required";
 
+/// Bytes that a file may have.
+const MAX_FILE: u64 = 512 << 20;
+
 /// A program that was read and is a core module, as far as can be seen without compiling it.
 pub struct Program {
     name: String,
@@ -33,8 +40,15 @@ impl Program {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|error| InputError::new(&name, format!("cannot be read: {error}")))?;
+        let mut bytes = Vec::new();
+        // A path may lead to something that has no end.
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+        read.map_err(|error| InputError::new(&name, format!("cannot be read: {error}")))?;
+        if bytes.len() as u64 > MAX_FILE {
+            let cause = format!("is larger than any program may be: {} MiB", MAX_FILE >> 20);
+            return Err(InputError::new(&name, cause).into());
+        }
         Self::from_bytes(name, &bytes)
     }
 
@@ -61,7 +75,7 @@ impl Program {
         &self.name
     }
 
-    /// The module. Where it was text, it carries line numbers as DWARF.
+    /// The module. Where it was text, and not too long, it carries line numbers as DWARF.
     pub fn wasm(&self) -> &[u8] {
         &self.wasm
     }
@@ -128,8 +142,12 @@ fn assemble(name: &str, bytes: &[u8]) -> Result<Vec<u8>, InputError> {
     if !is_text_file && !text.trim_start().starts_with(['(', ';']) {
         return Err(InputError::new(name, neither(bytes)));
     }
+    /// Finding the lines of a text takes time in proportion to the square of its length: a second, of this one.
+    const LINED: usize = 1 << 20;
     let mut parser = wat::Parser::new();
-    parser.generate_dwarf(wat::GenerateDwarf::Lines);
+    if text.len() <= LINED {
+        parser.generate_dwarf(wat::GenerateDwarf::Lines);
+    }
     parser
         .parse_str(Some(Path::new(name)), text)
         .map_err(|error| InputError::new(name, error.to_string()))
@@ -266,6 +284,12 @@ fn truncated(error: &wasmparser::BinaryReaderError) -> Cause {
     cause
 }
 
+/// Whether a limit was reached, which is nobody's bad input; the engine looks before it runs any of the program's code too.
+fn ran_out(error: &wasmtime::Error) -> bool {
+    let trap = error.downcast_ref::<Trap>();
+    matches!(trap, Some(Trap::Interrupt | Trap::OutOfFuel | Trap::StackOverflow))
+}
+
 /// A program that was instantiated against a runtime.
 #[derive(Clone)]
 pub struct Linked {
@@ -291,8 +315,7 @@ impl Instance {
         origin: Option<Arc<Origin>>,
     ) -> Result<Linked, Error> {
         program.check_abi()?;
-        let module = Module::from_binary(self.store.engine(), wasm)
-            .map_err(|error| program.invalid(&error))?;
+        let module = self.compile(program, wasm)?;
         imports::check(&module, &self.linker, &mut self.store, false)
             .map_err(|cause| InputError::new(&program.name, cause))?;
         self.store.data_mut().modules.push(ModuleInfo {
@@ -303,7 +326,7 @@ impl Instance {
         });
         match self.linker.instantiate(&mut self.store, &module) {
             Ok(instance) => Ok(Linked::new(program, instance)),
-            Err(error) if error.is::<WasmBacktrace>() => {
+            Err(error) if error.is::<WasmBacktrace>() || ran_out(&error) => {
                 Err(self.exports.trapped(&mut self.store, error))
             }
             // None of its code was running: what it declares cannot be had.
@@ -322,6 +345,33 @@ impl Instance {
                     format!("cannot be instantiated: {cause}{advice}"),
                 )
                 .into())
+            }
+        }
+    }
+
+    /// Compiles a program's module, in the time that calls have: compiling can take longer than anything the module does.
+    /// It cannot be stopped, so where it takes too long, a thread goes on until it is done.
+    fn compile(&self, program: &Program, wasm: &[u8]) -> Result<Module, Error> {
+        let failed = |error: wasmtime::Error| program.invalid(&error);
+        let Some(deadline) = self.store.data().deadline else {
+            return Module::from_binary(self.store.engine(), wasm).map_err(failed);
+        };
+        let (sender, receiver) = mpsc::channel();
+        let (engine, wasm) = (self.store.engine().clone(), wasm.to_vec());
+        let started = thread::Builder::new().name("compiler".into()).spawn(move || {
+            // Nobody listens any more where it has taken too long.
+            let _ = sender.send(Module::from_binary(&engine, &wasm));
+        });
+        started.map_err(|error| Error::Engine {
+            what: "the thread that compiles cannot be started".into(),
+            cause: error.to_string(),
+        })?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        match receiver.recv_timeout(left) {
+            Ok(compiled) => compiled.map_err(failed),
+            Err(_) => {
+                let cause = "it could not be compiled in the time that it may run";
+                Err(InputError::new(&program.name, cause).into())
             }
         }
     }
@@ -366,11 +416,12 @@ impl Linked {
         let fault = match self.instance.get_export(&mut runtime.store, name) {
             Some(export) => {
                 let ty = imports::describe(&export.ty(&runtime.store));
-                format!("its export `{name}` is {ty}, not a function")
+                format!("its export `{}` is {ty}, not a function", report::shown(name))
             }
             None => {
                 let functions = self.functions(runtime);
-                format!("it exports no function `{name}`{}", imports::choice(name, &functions))
+                let choice = imports::choice(name, &functions);
+                format!("it exports no function `{}`{choice}", report::shown(name))
             }
         };
         Err(InputError::new(&self.name, fault).into())

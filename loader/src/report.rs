@@ -19,13 +19,29 @@ pub(crate) const POISON_BYTE: u8 = 0xdb;
 /// A word of it.
 const POISON: u32 = u32::from_ne_bytes([POISON_BYTE; 4]);
 
+/// What the engine calls a backtrace, as a link of an error's chain.
+const BACKTRACE: &str = "error while executing at wasm backtrace";
+
+/// The text of a link, up to where it turns out to be a backtrace: that one names functions in the words of C++, and a
+/// name can be made that takes for ever to be put in those.
+#[derive(Default)]
+struct Link(String);
+
+impl fmt::Write for Link {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.push_str(text);
+        if self.0.starts_with(BACKTRACE) { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
 /// The engine's reason in words, without the parts that a report gives apart.
 pub(crate) fn cause(error: &wasmtime::Error) -> String {
     let mut links: Vec<String> = Vec::new();
-    for link in error.chain().map(ToString::to_string) {
-        let is_backtrace = link.starts_with("error while executing at wasm backtrace");
-        if !is_backtrace && links.last() != Some(&link) {
-            links.push(link);
+    for link in error.chain() {
+        let mut text = Link::default();
+        let whole = fmt::write(&mut text, format_args!("{link}")).is_ok();
+        if whole && links.last() != Some(&text.0) {
+            links.push(text.0);
         }
     }
     match error.downcast_ref::<Trap>() {
@@ -67,7 +83,7 @@ pub(crate) fn frame(found: &FrameInfo, modules: &[ModuleInfo]) -> Frame {
     let known = modules.iter().find(|info| Module::same(&info.module, found.module()));
     let module = match known {
         Some(info) => info.name.to_string(),
-        None => found.module().name().unwrap_or("unknown module").to_owned(),
+        None => shown(found.module().name().unwrap_or("unknown module")),
     };
     let index = found.func_index();
     if let Some(origin) = known.and_then(|info| info.origin.as_ref()) {
@@ -75,8 +91,8 @@ pub(crate) fn frame(found: &FrameInfo, modules: &[ModuleInfo]) -> Frame {
         return origin.frame(index, offset);
     }
     let function = match found.func_name() {
-        Some(name) => Some(format!("{:#}", rustc_demangle::demangle(name))),
-        None => known.and_then(|info| info.exports.get(&index).cloned()),
+        Some(name) => Some(function_name(name)),
+        None => known.and_then(|info| info.exports.get(&index).map(|name| shown(name))),
     };
     let source = found
         .symbols()
@@ -85,10 +101,44 @@ pub(crate) fn frame(found: &FrameInfo, modules: &[ModuleInfo]) -> Frame {
     Frame { module, function, index, offset: found.module_offset(), source }
 }
 
+/// A function's name as messages show it.
+pub(crate) fn function_name(name: &str) -> String {
+    shown(&format!("{:#}", rustc_demangle::demangle(name)))
+}
+
+/// Whether a terminal would obey this character, or hide it, rather than show it.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn escaped(c: char) -> String {
+    if is_unseen(c) { c.escape_unicode().to_string() } else { c.to_string() }
+}
+
+/// A name out of a program as messages show it: on one line, without anything that a terminal would obey, and not
+/// endless.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut chars = name.chars();
+    let mut text: String = chars.by_ref().take(LONGEST).map(escaped).collect();
+    if chars.next().is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+/// A whole message as a terminal may see it: its lines stay.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| if matches!(c, '\n' | '\t') { c.to_string() } else { escaped(c) })
+        .collect()
+}
+
 /// A place in a source, as compilers write it.
 pub(crate) fn place(file: &str, line: u32, column: Option<u32>) -> String {
     // Text that was assembled from a relative path has that path below `.`.
-    let file = file.strip_prefix("./").unwrap_or(file);
+    let file = shown(file.strip_prefix("./").unwrap_or(file));
     match column {
         Some(column) => format!("{file}:{line}:{column}"),
         None => format!("{file}:{line}"),

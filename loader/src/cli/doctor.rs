@@ -14,7 +14,7 @@ use super::run::{HOST_STACK, entry, limit_hints};
 use super::{bad_input, finish, options, values};
 use crate::doctor::{Doctor, Settings};
 use crate::error::{Error, InputError};
-use crate::report::Report;
+use crate::report::{Report, harmless};
 use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
 
 /// Arguments of `loader doctor`.
@@ -60,6 +60,14 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "2GiB")]
     max_memory: u64,
 
+    /// Bytes that a program's module may have
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "64MiB")]
+    max_module: u64,
+
+    /// Bytes that the program may print
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "1GiB")]
+    max_output: u64,
+
     /// Handles that the program may have alive at once
     #[arg(long, value_name = "N", default_value_t = 16_777_216)]
     max_handles: u64,
@@ -79,6 +87,7 @@ impl DoctorArgs {
             options: self.options.clone(),
             max_memory: Some(self.max_memory),
             max_handles: Some(self.max_handles),
+            max_output: Some(self.max_output),
             timeout: self.timeout.0,
             wasm_stack: self.wasm_stack(),
             capture_output: self.json,
@@ -146,8 +155,9 @@ impl Visit {
                 "it is linked already, so it cannot be watched: give the program as it was before";
             return Err(InputError::new(program.name(), cause).into());
         }
-        let libraries =
+        let libraries: Vec<(String, Program)> =
             args.with.iter().map(|with| options::library(with)).collect::<Result<_, Error>>()?;
+        options::check_sizes(&program, &libraries, args.max_module)?;
         let config = args.config();
         let mut instance = Instance::from_module(&RuntimeModule::embedded(&config)?, &config)?;
         let doctor = Doctor::attach(&mut instance, args.settings()?)?;
@@ -189,20 +199,21 @@ impl Visit {
         }
         let mut stderr = io::stderr().lock();
         for suspect in self.doctor.suspects() {
-            let _ = writeln!(stderr, "warning: {suspect}");
+            let _ = writeln!(stderr, "warning: {}", harmless(&suspect.to_string()));
         }
         let code = match flushed {
             Ok(()) => finish(&text, result.is_ok()),
             failed => super::exit_code(failed, result.is_ok()),
         };
         let _ = match (self.doctor.diagnosis(), result) {
-            (Some(found), _) => writeln!(stderr, "error: {found}"),
+            (Some(found), _) => writeln!(stderr, "error: {}", harmless(&found.to_string())),
             (None, Err(Error::Trap(trap))) => {
                 let hints = limit_hints(&trap, args.timeout, args.stack, args.max_memory);
                 let handles = self.instance.handles();
-                writeln!(stderr, "error: {}", Report { trap: &trap, handles, hints })
+                let report = Report { trap: &trap, handles, hints };
+                writeln!(stderr, "error: {}", harmless(&report.to_string()))
             }
-            (None, Err(error)) => writeln!(stderr, "error: {error}"),
+            (None, Err(error)) => writeln!(stderr, "error: {}", harmless(&error.to_string())),
             (None, Ok(_)) => writeln!(stderr, "{}", self.clean()),
         };
         code

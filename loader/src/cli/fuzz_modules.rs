@@ -124,13 +124,10 @@ fn examine(run: &RunArgs, module: &[u8]) -> String {
             if error.is_bad_input() { "refused" } else { "failed to start" }.to_owned()
         }
     };
-    // The doctor takes what the loader takes.
-    match visit(run, module) {
-        Ok(()) => {}
-        Err(error) => {
-            let refused = error.is_bad_input() && word != "refused";
-            assert!(!refused, "the doctor refuses what the loader takes: {error}");
-        }
+    // The doctor takes what the loader takes, as far as there is time.
+    if let Err(Error::Input(error)) = visit(run, module) {
+        let refused = word != "refused" && !error.cause.contains("in the time");
+        assert!(!refused, "the doctor refuses what the loader takes: {error}");
     }
     word
 }

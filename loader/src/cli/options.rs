@@ -67,6 +67,24 @@ impl Timeout {
     }
 }
 
+/// Refuses programs whose modules are larger than they may be.
+pub(super) fn check_sizes(
+    program: &Program,
+    libraries: &[(String, Program)],
+    max: u64,
+) -> Result<(), InputError> {
+    for program in std::iter::once(program).chain(libraries.iter().map(|(_, program)| program)) {
+        let size = program.wasm().len() as u64;
+        if size > max {
+            let (size, max) = (ByteSize(size).display().iec(), ByteSize(max).display().iec());
+            let cause =
+                format!("its module has {size}, and {max} are allowed: --max-module sets it");
+            return Err(InputError::new(program.name(), cause));
+        }
+    }
+    Ok(())
+}
+
 /// The allocations from `--eager-from` to `--eager-until`; `None` is all.
 pub(super) fn window(
     from: Option<u64>,

@@ -132,7 +132,7 @@ impl Printer {
             let _ = writeln!(stderr, "warning: {breach}");
         }
         if let Some(failure) = &outcome.failure {
-            let _ = writeln!(stderr, "error: {}", failure.text);
+            let _ = writeln!(stderr, "error: {}", report::harmless(&failure.text));
         }
         code
     }

@@ -14,6 +14,7 @@ use super::outcome::{Outcome, Printer};
 use super::{bad_input, options, values};
 use crate::doctor::eager_window;
 use crate::error::{Error, InputError, TrapReport};
+use crate::imports;
 use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
 
 /// What the thread that runs wasm needs besides wasm's own stack.
@@ -72,6 +73,14 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "2GiB")]
     max_memory: u64,
 
+    /// Bytes that a program's module may have
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "64MiB")]
+    max_module: u64,
+
+    /// Bytes that the program may print
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "1GiB")]
+    max_output: u64,
+
     /// Handles that the program may have alive at once
     #[arg(long, value_name = "N", default_value_t = 16_777_216)]
     max_handles: u64,
@@ -120,6 +129,7 @@ impl RunArgs {
             options,
             max_memory: Some(self.max_memory),
             max_handles: Some(self.max_handles),
+            max_output: Some(self.max_output),
             timeout: self.timeout.0,
             wasm_stack: self.wasm_stack(),
             capture_output: self.json,
@@ -185,6 +195,7 @@ impl Session {
             .iter()
             .map(|with| options::library(with))
             .collect::<Result<Vec<_>, Error>>()?;
+        options::check_sizes(&program, &libraries, args.max_module)?;
         let config = args.config();
         if program.is_linked() {
             unlinked_only(args, &program)?;
@@ -294,7 +305,7 @@ pub(super) fn entry<'a>(
             io::stderr(),
             "note: {} exports neither `main` nor `_start`, so nothing was called; choose with --invoke: {}",
             linked.name(),
-            functions.join(", ")
+            imports::list(&functions)
         );
     }
     Ok(entry.map(|entry| (entry, &[][..])))

@@ -10,6 +10,7 @@ use super::instrument::{Instrumented, Place};
 use crate::error::Frame;
 use crate::locate;
 use crate::program::Program;
+use crate::report;
 
 /// For each instruction of a function's body where it is now, in bytes from the body's beginning, and where it was, in
 /// bytes from the module's. Both ascend.
@@ -74,10 +75,7 @@ impl Origin {
     pub(crate) fn frame(&self, function: u32, offset: Option<usize>) -> Frame {
         Frame {
             module: self.name.to_string(),
-            function: self
-                .names
-                .get(&function)
-                .map(|name| format!("{:#}", rustc_demangle::demangle(name))),
+            function: self.names.get(&function).map(|name| report::function_name(name)),
             index: function,
             offset,
             source: offset.and_then(|offset| locate::line(&self.wasm, offset as u64)),

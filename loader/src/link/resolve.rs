@@ -24,7 +24,7 @@ pub(super) fn imports(modules: &[Module<'_>], at: usize) -> Result<Vec<Origin>, 
             Err(fault) => faults.push(fault),
         }
     }
-    imports::listed(&faults).map_err(|cause| InputError::new(&module.file, cause))?;
+    imports::listed(&faults, 0).map_err(|cause| InputError::new(&module.file, cause))?;
     Ok(origins)
 }
 
