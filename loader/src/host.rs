@@ -11,6 +11,7 @@
 //! | `print_str(ptr: i32, len: i32)` | programs | prints bytes of memory as they are, and no newline |
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -105,6 +106,9 @@ pub(crate) struct MemoryLimit {
     used: usize,
     /// What the last permission added, to be taken back if growing fails after all.
     pending: usize,
+    /// Requests so far, and the numbers of those that are refused whatever the bound.
+    pub(crate) asked: u64,
+    pub(crate) refused: Range<u64>,
     /// Elements of all tables, and what the last permission added.
     elements: usize,
     pending_elements: usize,
@@ -172,7 +176,9 @@ impl ResourceLimiter for HostState {
     ) -> wasmtime::Result<bool> {
         let growth = desired.saturating_sub(current);
         let total = self.memory.used.saturating_add(growth);
-        let permitted = self.memory.max.is_none_or(|max| total <= max);
+        let refused = self.memory.refused.contains(&self.memory.asked);
+        self.memory.asked += 1;
+        let permitted = !refused && self.memory.max.is_none_or(|max| total <= max);
         if permitted {
             self.memory.used = total;
             self.memory.pending = growth;

@@ -1,5 +1,6 @@
 //! One instance of the runtime with its host, and what a host can do with it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -338,6 +339,18 @@ impl Instance {
     pub fn set_max_memory(&mut self, bytes: Option<u64>) {
         let max = bytes.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
         self.store.data_mut().memory.max = max;
+    }
+
+    /// Refuses these requests for more memory, counted from now on, for tests: a host may do so at any time.
+    pub fn refuse_growth(&mut self, requests: Range<u64>) {
+        let memory = &mut self.store.data_mut().memory;
+        memory.asked = 0;
+        memory.refused = requests;
+    }
+
+    /// Requests for more memory since [`refuse_growth`](Self::refuse_growth).
+    pub fn growth_requests(&self) -> u64 {
+        self.store.data().memory.asked
     }
 
     /// Gives calls this much time from now on; `None` takes the bound away.

@@ -4,6 +4,7 @@ mod abi;
 mod acceptance;
 mod doctor;
 mod errors;
+mod faults;
 mod guests;
 #[path = "guests.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same programs, linked in another way")]
