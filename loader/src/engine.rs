@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::{Error, InputError};
 use crate::host::{self, HostState};
 use crate::imports;
+use crate::limits;
 use crate::program::Program;
 
 /// Innermost frames that a backtrace keeps. Those beyond the engine's default of 20 are what one looks for when a root
@@ -124,7 +125,9 @@ impl RuntimeModule {
     pub(crate) fn linked(program: &Program, config: &Config) -> Result<Self, Error> {
         let key = EngineKey::of(config);
         let engine = key.engine()?;
-        let module = program.compile(&engine)?;
+        program.validate(&engine)?;
+        let deadline = config.timeout.and_then(limits::deadline);
+        let module = program.compile(&engine, program.wasm(), deadline)?;
         let linker = host_linker(&engine)?;
         imports::check(&module, &linker, Store::new(&engine, HostState::default()), true)
             .map_err(|cause| InputError::new(program.name(), cause))?;

@@ -233,6 +233,10 @@ impl Exports {
         params: P,
     ) -> Result<R, Error> {
         let mut cx = cx.as_context_mut();
+        if cx.data().blind {
+            let message = "it did not answer in time before, and is not asked again".to_owned();
+            return Err(Error::Trap(Box::new(TrapReport { message, ..TrapReport::default() })));
+        }
         let fuel = if cx.data().counts_fuel { cx.get_fuel().ok() } else { None };
         if fuel.is_some() {
             // Fails only where no fuel is counted.
@@ -250,6 +254,10 @@ impl Exports {
         }
         if let Some(fuel) = fuel {
             let _ = cx.set_fuel(fuel);
+        }
+        if let Err(error) = &result {
+            // Whatever it is, it is no runtime of ours any more.
+            cx.data_mut().blind = error.downcast_ref::<Trap>() == Some(&Trap::Interrupt);
         }
         result.map_err(|error| self.trapped(cx, error))
     }

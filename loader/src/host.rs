@@ -92,6 +92,8 @@ pub struct HostState {
     pub(crate) memory: MemoryLimit,
     /// The size that memory would have had at the last refusal since the last report.
     pub(crate) refused_growth: Option<usize>,
+    /// Set when the runtime took too long to be looked at.
+    pub(crate) blind: bool,
     /// Bytes that programs may print, and have printed.
     pub(crate) max_output: Option<u64>,
     printed: u64,
@@ -133,6 +135,7 @@ impl HostState {
             deadline: None,
             memory: MemoryLimit { max: max_memory, ..MemoryLimit::default() },
             refused_growth: None,
+            blind: false,
             max_output: None,
             printed: 0,
             counts_fuel: false,

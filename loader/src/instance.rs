@@ -77,8 +77,13 @@ impl Instance {
             exports: runtime.function_exports.clone(),
             origin: None,
         });
+        let mut watchdog = None;
         if runtime.key.is_interruptible() {
             limits::obey_deadline(&mut store);
+            // From here on: what says that it is a runtime may be anything.
+            if let Some(timeout) = config.timeout {
+                watchdog = limits::watch(&mut store, timeout)?;
+            }
         }
         if runtime.key.counts_fuel() {
             store.data_mut().counts_fuel = true;
@@ -106,7 +111,7 @@ impl Instance {
         store.data_mut().exports = Some(Arc::clone(&exports));
         let linker = runtime.linker.clone();
         let key = runtime.key;
-        Ok((Self { store, exports, linker, key, watchdog: None, merged: None }, made))
+        Ok((Self { store, exports, linker, key, watchdog, merged: None }, made))
     }
 
     /// What has to be set before any of a program's code runs.
@@ -114,7 +119,6 @@ impl Instance {
         for &(option, value) in &config.options {
             self.configure(option, value)?;
         }
-        self.set_timeout(config.timeout)?;
         if let Some(fuel) = config.fuel {
             self.set_fuel(fuel)?;
         }
@@ -363,14 +367,7 @@ impl Instance {
                 "a timeout needs an instance that was made with one".into(),
             ));
         }
-        if let Some(deadline) = limits::deadline(timeout) {
-            self.store.data_mut().deadline = Some(deadline);
-            let started = Watchdog::start(self.store.engine(), deadline);
-            self.watchdog = Some(started.map_err(|error| Error::Engine {
-                what: "the thread that watches the time cannot be started".into(),
-                cause: error.to_string(),
-            })?);
-        }
+        self.watchdog = limits::watch(&mut self.store, timeout)?;
         Ok(())
     }
 

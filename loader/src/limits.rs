@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
+use crate::error::Error;
 use crate::host::HostState;
 
 /// How often a watchdog looks again after its deadline.
@@ -70,6 +71,21 @@ pub(crate) fn obey_deadline(store: &mut Store<HostState>) {
         Some(deadline) if Instant::now() >= deadline => Err(Trap::Interrupt.into()),
         _ => Ok(UpdateDeadline::Continue(1)),
     });
+}
+
+/// Gives a store's calls this much time from now on; they have to be interruptible.
+pub(crate) fn watch(
+    store: &mut Store<HostState>,
+    timeout: Duration,
+) -> Result<Option<Watchdog>, Error> {
+    // What is too far away to be a point in time is no bound.
+    let Some(deadline) = deadline(timeout) else { return Ok(None) };
+    store.data_mut().deadline = Some(deadline);
+    let started = Watchdog::start(store.engine(), deadline);
+    started.map(Some).map_err(|error| Error::Engine {
+        what: "the thread that watches the time cannot be started".into(),
+        cause: error.to_string(),
+    })
 }
 
 /// The point in time `timeout` from now; none if that is too far away to be one.

@@ -121,10 +121,36 @@ impl Program {
         }
     }
 
-    /// The module, compiled.
-    pub(crate) fn compile(&self, engine: &wasmtime::Engine) -> Result<Module, Error> {
-        self.validate(engine)?;
-        Module::from_binary(engine, &self.wasm).map_err(|error| self.invalid(&error))
+    /// This module, which is the program or was made of it, compiled by the deadline: compiling can take longer than
+    /// anything that the module does. It cannot be stopped, so where it takes too long, a thread goes on until it is done.
+    pub(crate) fn compile(
+        &self,
+        engine: &wasmtime::Engine,
+        wasm: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<Module, Error> {
+        let failed = |error: wasmtime::Error| self.invalid(&error);
+        let Some(deadline) = deadline else {
+            return Module::from_binary(engine, wasm).map_err(failed);
+        };
+        let (sender, receiver) = mpsc::channel();
+        let (engine, wasm) = (engine.clone(), wasm.to_vec());
+        let started = thread::Builder::new().name("compiler".into()).spawn(move || {
+            // Nobody listens any more where it has taken too long.
+            let _ = sender.send(Module::from_binary(&engine, &wasm));
+        });
+        started.map_err(|error| Error::Engine {
+            what: "the thread that compiles cannot be started".into(),
+            cause: error.to_string(),
+        })?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        match receiver.recv_timeout(left) {
+            Ok(compiled) => compiled.map_err(failed),
+            Err(_) => {
+                let cause = "it could not be compiled in the time that it may run";
+                Err(InputError::new(&self.name, cause).into())
+            }
+        }
     }
 }
 
@@ -315,7 +341,8 @@ impl Instance {
         origin: Option<Arc<Origin>>,
     ) -> Result<Linked, Error> {
         program.check_abi()?;
-        let module = self.compile(program, wasm)?;
+        let deadline = self.store.data().deadline;
+        let module = program.compile(self.store.engine(), wasm, deadline)?;
         imports::check(&module, &self.linker, &mut self.store, false)
             .map_err(|cause| InputError::new(&program.name, cause))?;
         self.store.data_mut().modules.push(ModuleInfo {
@@ -345,33 +372,6 @@ impl Instance {
                     format!("cannot be instantiated: {cause}{advice}"),
                 )
                 .into())
-            }
-        }
-    }
-
-    /// Compiles a program's module, in the time that calls have: compiling can take longer than anything the module does.
-    /// It cannot be stopped, so where it takes too long, a thread goes on until it is done.
-    fn compile(&self, program: &Program, wasm: &[u8]) -> Result<Module, Error> {
-        let failed = |error: wasmtime::Error| program.invalid(&error);
-        let Some(deadline) = self.store.data().deadline else {
-            return Module::from_binary(self.store.engine(), wasm).map_err(failed);
-        };
-        let (sender, receiver) = mpsc::channel();
-        let (engine, wasm) = (self.store.engine().clone(), wasm.to_vec());
-        let started = thread::Builder::new().name("compiler".into()).spawn(move || {
-            // Nobody listens any more where it has taken too long.
-            let _ = sender.send(Module::from_binary(&engine, &wasm));
-        });
-        started.map_err(|error| Error::Engine {
-            what: "the thread that compiles cannot be started".into(),
-            cause: error.to_string(),
-        })?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        match receiver.recv_timeout(left) {
-            Ok(compiled) => compiled.map_err(failed),
-            Err(_) => {
-                let cause = "it could not be compiled in the time that it may run";
-                Err(InputError::new(&program.name, cause).into())
             }
         }
     }

@@ -209,6 +209,63 @@ fn a_heap_that_was_overwritten_is_looked_at_for_a_bounded_time() {
     assert_eq!(ended, 5);
 }
 
+/// A module that says it has the runtime in it, and whose runtime does not answer: no question goes on for ever, and the
+/// second is not even asked.
+#[test]
+fn a_runtime_that_does_not_answer_is_left_alone() {
+    let functions = [
+        ("gc_init", "(param i32)"),
+        ("alloc", "(param i32) (result i32)"),
+        ("alloc_atomic", "(param i32) (result i32)"),
+        ("try_alloc", "(param i32) (result i32)"),
+        ("register_wrapper", "(param i32 i32 i32)"),
+        ("register_wrapper_sized", "(param i32 i32 i32 i32)"),
+        ("release_wrapper", "(param i32) (result i32)"),
+        ("gc_collect", ""),
+        ("gc_shutdown", ""),
+        ("gc_add_roots", "(param i32 i32)"),
+        ("gc_remove_roots", "(param i32 i32)"),
+        ("gc_pin", "(param i32)"),
+        ("gc_unpin", "(param i32)"),
+        ("gc_configure", "(param i32 i32) (result i32)"),
+        ("gc_stat", "(param i32) (result i64)"),
+        ("gc_base", "(param i32) (result i32)"),
+        ("gc_size", "(param i32) (result i32)"),
+        ("gc_verify", "(result i32)"),
+        ("gc_last_error", "(result i32)"),
+        ("gc_last_error_arg", "(result i32)"),
+    ];
+    let forged = |version: &str, main: &str| {
+        let mut wat = r#"(module
+  (import "host" "host_decref_handle" (func (param i32 i32)))
+  (memory (export "memory") 16)
+  (global (export "gc_sp") (mut i32) (i32.const 1024))
+  (global (export "gc_stack_base") i32 (i32.const 1024))
+  (global (export "gc_stack_limit") i32 (i32.const 2048))
+  (global (export "gc_program_base") i32 (i32.const 4096))
+"#
+        .to_owned();
+        wat.push_str(&format!("(func (export \"gc_abi_version\") (result i32) {version})"));
+        wat.push_str(&format!("(func (export \"main\") {main})"));
+        for (name, ty) in functions {
+            wat.push_str(&format!("(func (export \"{name}\") {ty} (loop $l (br $l)) unreachable)"));
+        }
+        wat + ")"
+    };
+    let endless = "(loop $l (br $l)) unreachable";
+    for (name, wat, args) in [
+        ("forged-version.wat", forged(endless, ""), &["--stats"][..]),
+        ("forged-option.wat", forged("i32.const 1", ""), &["--stats", "--verify"]),
+        ("forged-end.wat", forged("i32.const 1", ""), &["--stats"]),
+        ("forged-trap.wat", forged("i32.const 1", "unreachable"), &["--stats"]),
+    ] {
+        let began = Instant::now();
+        let (code, said) = run(name, &wat, &[args, &["--timeout", "1"]].concat());
+        assert!(matches!(code, Some(1 | 2)), "{name}: {code:?} {said}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{name}: {:?}", began.elapsed());
+    }
+}
+
 /// A hundred thousand imports that nobody has are counted, not all put in words.
 #[test]
 fn many_missing_imports_are_counted() {
