@@ -1,19 +1,22 @@
 //! The command line.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use comfy_table::{Table, presets};
 
+use crate::chart;
 use crate::compare;
 use crate::golden;
+use crate::instances;
+use crate::page::{self, Measured};
 use crate::report::{self, Report};
 use crate::rival::{self, Rival};
 use crate::rounds::{self, Plan};
-use crate::tools::Tools;
+use crate::tools::{Tools, root};
 use crate::workload::{self, Scale, Workload};
 
 /// Measures Rootstock beside bump pointers, allocators and other collectors, interleaved in one run.
@@ -30,10 +33,23 @@ enum Task {
     Run(Run),
     /// Compares two builds of runtime.wasm pair by pair, and says what moved beyond the noise.
     Compare(Compare),
+    /// Measures everything and writes docs/performance.md and its charts: less than a quarter of an hour.
+    Page(Page),
     /// Counts the instructions of the main workloads, and holds them to bench/golden.json.
     Golden(GoldenTask),
     /// Lists workloads and rivals.
     List,
+    /// Makes instances, and says what memory each takes: `page` runs this in processes of their own.
+    #[command(hide = true)]
+    Crowd {
+        /// Of which rival.
+        rival: String,
+        /// How many.
+        count: u32,
+        /// With memory from a pool of the engine.
+        #[arg(long)]
+        pool: bool,
+    },
 }
 
 /// What is run.
@@ -66,12 +82,18 @@ struct Run {
     /// An option of the runtime, by number, for all builds of ours.
     #[arg(long, value_name = "NUMBER=VALUE", value_parser = option)]
     option: Vec<(u32, u32)>,
-    /// Seconds after which a rival runs no further rounds of a workload.
-    #[arg(long, value_name = "SECONDS", default_value_t = 12)]
-    patience: u64,
     /// Leave out pauses and instruction counts.
     #[arg(long)]
     times_only: bool,
+}
+
+#[derive(Debug, Args)]
+struct Page {
+    #[command(flatten)]
+    selection: Selection,
+    /// Where performance.md is and the charts go.
+    #[arg(long, value_name = "FOLDER", default_value_os_t = root().join("docs"))]
+    folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -128,7 +150,9 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Task::Run(run) => run_task(&run),
         Task::Compare(compare) => compare_task(&compare),
+        Task::Page(page) => page_task(&page),
         Task::Golden(golden) => golden_task(&golden),
+        Task::Crowd { rival, count, pool } => crowd_task(&rival, count, pool),
         Task::List => {
             list();
             Ok(ExitCode::SUCCESS)
@@ -189,6 +213,14 @@ impl Selection {
         self.rounds.map_or(if self.quick { quick } else { full }, usize::from)
     }
 
+    fn patience(&self) -> Duration {
+        if self.quick { Duration::from_millis(500) } else { Duration::from_secs(5) }
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_secs(if self.quick { 3 } else { 20 })
+    }
+
     fn write(&self, report: &impl serde::Serialize) -> Result<(), Refused> {
         let Some(path) = &self.json else { return Ok(()) };
         let text = serde_json::to_string_pretty(report)?;
@@ -226,15 +258,46 @@ fn run_task(run: &Run) -> Result<ExitCode, Refused> {
     let plan = Plan {
         workloads: run.selection.workloads()?,
         rivals,
-        rounds: run.selection.rounds(7, 3),
+        rounds: run.selection.rounds(5, 2),
         scale: run.selection.scale(),
-        patience: Duration::from_secs(run.patience),
+        patience: run.selection.patience(),
+        longest: run.selection.longest(),
         details: !run.times_only,
     };
     let rows = rounds::run(&plan, &tools, |line| eprintln!("{line}"));
     let report = Report::new(&rows, Vec::new());
-    print!("{}", report::tables(&report, false));
+    print!("{}", report::tables(&report));
     run.selection.write(&report)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page_task(page: &Page) -> Result<ExitCode, Refused> {
+    let tools = Tools::here();
+    let text = page.folder.join("performance.md");
+    // A page that cannot be written is known before a quarter of an hour has gone.
+    page::check(&text)?;
+    let plan = Plan {
+        workloads: page.selection.workloads()?,
+        rivals: rival::all(),
+        rounds: page.selection.rounds(5, 2),
+        scale: page.selection.scale(),
+        patience: page.selection.patience(),
+        longest: page.selection.longest(),
+        details: true,
+    };
+    let say = |line: &str| eprintln!("{line}");
+    let measured = page::measure(&plan, &tools, say)?;
+    page.selection.write(&measured)?;
+    page::write(&measured, &text)?;
+    for (name, drawn) in [
+        ("performance.svg", chart::bars as fn(&Measured, &Path) -> chart::Drawn),
+        ("performance-pauses.svg", chart::pauses),
+        ("performance-growth.svg", chart::growth),
+    ] {
+        let path = page.folder.join(name);
+        drawn(&measured, &path)
+            .map_err(|error| Refused(format!("{} cannot be drawn: {error}", path.display())))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -292,6 +355,15 @@ fn golden_task(task: &GoldenTask) -> Result<ExitCode, Refused> {
             known.tolerance_percent
         );
         return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn crowd_task(rival: &str, count: u32, pool: bool) -> Result<ExitCode, Refused> {
+    let rivals = rivals(&[rival.to_owned()])?;
+    for rival in &rivals {
+        let found = instances::crowd(rival, count, pool, &Tools::here())?;
+        println!("{}", serde_json::to_string(&found)?);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::engine::Prepared;
+use crate::engine::{Prepared, Purpose};
 use crate::guest;
 use crate::report::number;
 use crate::rival::Rival;
@@ -48,7 +48,7 @@ pub fn compare(
 ) -> Result<Comparison, String> {
     let prepare = |rival: &Rival| -> Result<Prepared, String> {
         let code = guest::code(rival, workload, tools, false).map_err(|error| error.to_string())?;
-        Prepared::new(&code, &rival.source, &rival.options, workload, false)
+        Prepared::new(&code, &rival.source, &rival.options, workload, Purpose::Timing)
             .map_err(|error| format!("{}: {error}", rival.id))
     };
     let args = workload.args(scale);

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loader::wasmtime::{
-    AsContextMut, Caller, Config, Engine, ExternRef, InstancePre, Linker, Module, Rooted, Store,
+    AsContextMut, Caller, Config, Engine, Extern, ExternRef, Instance, InstanceAllocationStrategy,
+    InstancePre, Linker, Module, PoolingAllocationConfig, Result as EngineResult, Rooted, Store,
+    TypedFunc, WasmParams, WasmResults,
 };
 use thiserror::Error;
 
+use crate::expected::Expected;
 use crate::guest::Code;
 use crate::memory::PeakWatch;
 use crate::pause::Pauses;
 use crate::rival::Source;
-use crate::workload::{Args, Expected, Needs, Workload};
+use crate::workload::{Args, Needs, Workload};
 
 /// Why there is no sample.
 #[derive(Debug, Error)]
@@ -81,18 +84,55 @@ impl Drop for Handle {
     }
 }
 
-/// An engine for timing, one for counting: with and without fuel, with one collector or another.
-pub(crate) fn engine(source: &Source, counting: bool) -> Result<Engine, SampleError> {
+/// What an engine is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Time.
+    Timing,
+    /// Fuel, about one unit for each instruction.
+    Counting,
+    /// So many instances at once, of small memories that are kept ready.
+    Pooling(u32),
+}
+
+fn engine(source: &Source, purpose: Purpose) -> Result<Engine, SampleError> {
     let mut config = Config::new();
-    config.consume_fuel(counting).max_wasm_stack(4 << 20).async_stack_size(4 << 20);
+    config.max_wasm_stack(STACK).async_stack_size(STACK);
+    config.consume_fuel(purpose == Purpose::Counting);
     if let Source::Engine(collector) = source {
         config.wasm_gc(true).wasm_function_references(true).collector(collector.wasmtime());
+    }
+    if let Purpose::Pooling(instances) = purpose {
+        let mut pool = PoolingAllocationConfig::default();
+        // Allocator and guest are two; one more is made before the others and dropped.
+        let instances = instances + 1;
+        pool.total_core_instances(2 * instances)
+            .total_memories(instances)
+            .total_tables(2 * instances)
+            .total_gc_heaps(instances)
+            .max_memory_size(POOLED_MEMORY);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        // Without this each slot would have 4 GiB of address space, and ten thousand do not fit.
+        config.memory_reservation(POOLED_MEMORY as u64).memory_guard_size(1 << 16);
     }
     Engine::new(&config).map_err(failed)
 }
 
+/// Bytes of native stack: trees are walked by recursion.
+const STACK: usize = 4 << 20;
+/// The most a memory of a pool may grow to.
+const POOLED_MEMORY: usize = 16 << 20;
+
 fn failed(error: loader::wasmtime::Error) -> SampleError {
     SampleError::Engine(format!("{error:#}"))
+}
+
+/// A guest, ready to be instantiated as quickly as the engine can.
+enum Guest {
+    /// With what each import is called: it takes some of them from the instance of its allocator.
+    Importing(Module, Vec<(String, String)>),
+    /// It needs nothing but the host.
+    Whole(InstancePre<HostData>),
 }
 
 /// A guest and its allocator, compiled.
@@ -100,24 +140,24 @@ pub struct Prepared {
     engine: Engine,
     /// The allocator as an instance of its own, if it is one.
     allocator: Option<InstancePre<HostData>>,
-    guest: Module,
+    guest: Guest,
     linker: Linker<HostData>,
     options: Vec<(u32, u32)>,
-    counting: bool,
+    purpose: Purpose,
     /// The names that this workload's functions have in a module that holds several.
     suffix: String,
 }
 
 impl Prepared {
-    /// Compiles `code`. `counting` is for fuel instead of time.
+    /// Compiles `code`.
     pub fn new(
         code: &Code,
         source: &Source,
         options: &[(u32, u32)],
         workload: &Workload,
-        counting: bool,
+        purpose: Purpose,
     ) -> Result<Self, SampleError> {
-        let engine = engine(source, counting)?;
+        let engine = engine(source, purpose)?;
         let mut linker = Linker::new(&engine);
         define(&mut linker).map_err(failed)?;
         let allocator = match &code.allocator {
@@ -128,13 +168,22 @@ impl Prepared {
             None => None,
         };
         let guest = Module::new(&engine, &code.guest).map_err(failed)?;
+        let guest = if allocator.is_some() {
+            let imports = guest.imports();
+            let names =
+                imports.map(|import| (import.module().to_owned(), import.name().to_owned()));
+            let names = names.collect();
+            Guest::Importing(guest, names)
+        } else {
+            Guest::Whole(linker.instantiate_pre(&guest).map_err(failed)?)
+        };
         Ok(Self {
             engine,
             allocator,
             guest,
             linker,
             options: options.to_vec(),
-            counting,
+            purpose,
             suffix: format!("_{}", workload.id),
         })
     }
@@ -142,19 +191,26 @@ impl Prepared {
     /// An instance of both.
     pub(crate) fn instantiate(&self) -> Result<Running, SampleError> {
         let mut store = Store::new(&self.engine, HostData::default());
-        if self.counting {
+        if self.purpose == Purpose::Counting {
             store.set_fuel(u64::MAX).map_err(failed)?;
         }
-        let mut linker = self.linker.clone();
-        let allocator = match &self.allocator {
-            Some(pre) => {
-                let made = pre.instantiate(&mut store).map_err(failed)?;
-                linker.instance(&mut store, "runtime", made).map_err(failed)?;
-                Some(made)
+        let allocator = self.allocator.as_ref().map(|pre| pre.instantiate(&mut store));
+        let allocator = allocator.transpose().map_err(failed)?;
+        let guest = match &self.guest {
+            Guest::Whole(pre) => pre.instantiate(&mut store).map_err(failed)?,
+            Guest::Importing(module, names) => {
+                let given = |(from, name): &(String, String)| {
+                    let of_allocator = allocator.filter(|_| from == "runtime");
+                    match of_allocator {
+                        Some(made) => made.get_export(&mut store, name),
+                        None => self.linker.get(&mut store, from, name).ok(),
+                    }
+                    .ok_or_else(|| SampleError::Engine(format!("nothing exports {from}.{name}")))
+                };
+                let given: Vec<Extern> = names.iter().map(given).collect::<Result<_, _>>()?;
+                Instance::new(&mut store, module, &given).map_err(failed)?
             }
-            None => None,
         };
-        let guest = linker.instantiate(&mut store, &self.guest).map_err(failed)?;
         Ok(Running { store, guest, holder: allocator.unwrap_or(guest) })
     }
 
@@ -170,11 +226,11 @@ impl Prepared {
         let run = running.function::<(u32, u32), i64>("run", &self.suffix);
         let run = run.ok_or_else(|| SampleError::Engine("there is no function `run`".into()))?;
 
-        let fuel = running.fuel(self.counting);
+        let fuel = running.fuel(self.purpose);
         let start = Instant::now();
         let result = running.call(&run, (args.n, args.m))?;
         let time = start.elapsed();
-        let fuel = fuel.zip(running.fuel(self.counting)).map(|(before, after)| before - after);
+        let fuel = fuel.zip(running.fuel(self.purpose)).map(|(before, after)| before - after);
 
         let check = match running.function::<(), i64>("check", &self.suffix) {
             Some(check) => running.call(&check, ())?,
@@ -193,20 +249,16 @@ impl Prepared {
 /// An instance.
 pub(crate) struct Running {
     pub(crate) store: Store<HostData>,
-    guest: loader::wasmtime::Instance,
+    guest: Instance,
     /// What exports the memory.
-    holder: loader::wasmtime::Instance,
+    holder: Instance,
 }
 
 impl Running {
-    pub(crate) fn function<P, R>(
-        &mut self,
-        name: &str,
-        suffix: &str,
-    ) -> Option<loader::wasmtime::TypedFunc<P, R>>
+    pub(crate) fn function<P, R>(&mut self, name: &str, suffix: &str) -> Option<TypedFunc<P, R>>
     where
-        P: loader::wasmtime::WasmParams,
-        R: loader::wasmtime::WasmResults,
+        P: WasmParams,
+        R: WasmResults,
     {
         let own = self.guest.get_typed_func(&mut self.store, name).ok();
         own.or_else(|| self.guest.get_typed_func(&mut self.store, &format!("{name}{suffix}")).ok())
@@ -214,12 +266,12 @@ impl Running {
 
     pub(crate) fn call<P, R>(
         &mut self,
-        function: &loader::wasmtime::TypedFunc<P, R>,
+        function: &TypedFunc<P, R>,
         params: P,
     ) -> Result<R, SampleError>
     where
-        P: loader::wasmtime::WasmParams,
-        R: loader::wasmtime::WasmResults,
+        P: WasmParams,
+        R: WasmResults,
     {
         function.call(&mut self.store, params).map_err(|error| {
             // The first line of the cause: the rest is a backtrace.
@@ -244,8 +296,8 @@ impl Running {
         Ok(())
     }
 
-    fn fuel(&self, counting: bool) -> Option<u64> {
-        if counting { self.store.get_fuel().ok() } else { None }
+    fn fuel(&self, purpose: Purpose) -> Option<u64> {
+        if purpose == Purpose::Counting { self.store.get_fuel().ok() } else { None }
     }
 
     fn linear(&mut self) -> Option<u64> {
@@ -266,7 +318,7 @@ impl Running {
 }
 
 /// Module `host`, as the runtime and the guests import it; and what AssemblyScript and Vera import.
-fn define(linker: &mut Linker<HostData>) -> loader::wasmtime::Result<()> {
+fn define(linker: &mut Linker<HostData>) -> EngineResult<()> {
     linker
         .func_wrap(
             "host",
@@ -293,7 +345,7 @@ fn define(linker: &mut Linker<HostData>) -> loader::wasmtime::Result<()> {
             "make",
             |mut caller: Caller<'_, HostData>,
              handle: u32|
-             -> loader::wasmtime::Result<Option<Rooted<ExternRef>>> {
+             -> EngineResult<Option<Rooted<ExternRef>>> {
                 let value = Handle(Arc::clone(&caller.data().told), handle);
                 Ok(Some(ExternRef::new(&mut caller, value)?))
             },

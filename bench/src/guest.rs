@@ -1,5 +1,7 @@
 //! The modules of a workload for a rival.
 
+use loader::Program;
+use loader::link::{LinkOptions, link};
 use thiserror::Error;
 
 use crate::rival::{Form, Host, Rival, Source};
@@ -25,6 +27,9 @@ pub enum CodeError {
     /// A fault of a guest's text.
     #[error("{0}: {1}")]
     Text(String, wat::Error),
+    /// A fault of the linker's input.
+    #[error("cannot be linked: {0}")]
+    Link(#[from] loader::Error),
     /// Something it is made with is not there, or does not do its work.
     #[error(transparent)]
     Tool(#[from] ToolError),
@@ -41,23 +46,48 @@ pub fn code(
         return Ok(Code { allocator: None, guest: tools.built(name)? });
     }
     let guest = guest(workload, rival, timed)?;
-    let allocator = match &rival.source {
-        Source::Engine(_) | Source::Whole(_) => return Ok(Code { allocator: None, guest }),
+    let Some(allocator) = allocator(rival, tools)? else {
+        return Ok(Code { allocator: None, guest });
+    };
+    match rival.form {
+        Form::Across => Ok(Code { allocator: Some(allocator), guest }),
+        Form::Merged => {
+            Ok(Code { allocator: None, guest: merge(rival, &allocator, &guest, tools)? })
+        }
+        Form::Inlined => {
+            let merged = merge(rival, &allocator, &guest, tools)?;
+            Ok(Code { allocator: None, guest: tools.optimise(&merged)? })
+        }
+    }
+}
+
+/// One module: ours by the linker of the loader, others by Binaryen.
+fn merge(
+    rival: &Rival,
+    allocator: &[u8],
+    guest: &[u8],
+    tools: &Tools,
+) -> Result<Vec<u8>, CodeError> {
+    if !rival.is_ours() {
+        return Ok(tools.merge(allocator, guest)?);
+    }
+    let runtime = Program::from_bytes("runtime.wasm", allocator)?;
+    let program = Program::from_bytes("guest.wasm", guest)?;
+    let options = LinkOptions { strip: true, runtime: Some(&runtime), ..LinkOptions::default() };
+    Ok(link(&program, &options)?.wasm)
+}
+
+/// The module that allocates, if it is one by itself.
+pub fn allocator(rival: &Rival, tools: &Tools) -> Result<Option<Vec<u8>>, CodeError> {
+    Ok(Some(match &rival.source {
+        Source::Engine(_) | Source::Whole(_) => return Ok(None),
         Source::Embedded => loader::RUNTIME_WASM.to_vec(),
         Source::Text(text) => {
             wat::parse_str(text).map_err(|error| CodeError::Text(rival.id.clone(), error))?
         }
         Source::Built(name) => tools.built(name)?,
         Source::File(path) => tools.file(path)?,
-    };
-    match rival.form {
-        Form::Across => Ok(Code { allocator: Some(allocator), guest }),
-        Form::Merged => Ok(Code { allocator: None, guest: tools.merge(&allocator, &guest)? }),
-        Form::Inlined => {
-            let merged = tools.merge(&allocator, &guest)?;
-            Ok(Code { allocator: None, guest: tools.optimise(&merged)? })
-        }
-    }
+    }))
 }
 
 fn guest(workload: &Workload, rival: &Rival, timed: bool) -> Result<Vec<u8>, CodeError> {

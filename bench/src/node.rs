@@ -9,13 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Sample;
+use crate::expected::Expected;
 use crate::guest::Code;
 use crate::memory::{PeakWatch, resident};
 use crate::pause::Pauses;
 use crate::rival::Rival;
 use crate::rounds::Sampler;
 use crate::tools::Tools;
-use crate::workload::{Expected, Scale, Workload};
+use crate::workload::{Scale, Workload};
 
 /// A node that is ready.
 pub struct InNode {

@@ -1,30 +1,25 @@
-//! How long single allocations take: a histogram with a resolution of about a tenth.
+//! Allocations that take long.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Steps between one power of two and the next.
-const STEPS: usize = 8;
-/// Enough for some minutes in nanoseconds.
-const BUCKETS: usize = 40 * STEPS;
+use crate::stats::percentile;
+
+/// Buckets of a histogram between one power of two and the next.
+const STEPS: u32 = 8;
 
 /// What counts as a pause: an allocation that takes longer than this. Ordinary ones take a tenth of a microsecond, two
 /// readings of the clock included.
 pub const PAUSE: Duration = Duration::from_micros(5);
 
-/// Times of allocations.
-#[derive(Clone, Debug)]
+/// The long ones among a number of allocations.
+#[derive(Clone, Debug, Default)]
 pub struct Pauses {
-    buckets: Vec<u64>,
     count: u64,
-    max: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Self { buckets: vec![0; BUCKETS], count: 0, max: Duration::ZERO }
-    }
+    /// Which allocation it was, and how long it took.
+    long: Vec<(u64, Duration)>,
 }
 
 /// What is told of a histogram.
@@ -44,19 +39,27 @@ pub struct PauseSummary {
 
 impl Pauses {
     /// Adds one allocation.
+    #[inline]
     pub fn add(&mut self, time: Duration) {
-        self.buckets[bucket(time)] += 1;
+        if time > PAUSE {
+            self.long.push((self.count, time));
+        }
         self.count += 1;
-        self.max = self.max.max(time);
     }
 
-    /// Adds what another histogram holds.
-    pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
-            *mine += theirs;
+    /// Keeps what another run of the same program has too, with the shorter of both times: the same allocations collect
+    /// and grow memory each time, and what the machine interrupts is another one each time.
+    #[must_use]
+    pub fn in_both(&self, other: &Self) -> Self {
+        let mut others = other.long.iter().peekable();
+        let mut long = Vec::new();
+        for &(at, time) in &self.long {
+            while others.next_if(|other| other.0 < at).is_some() {}
+            if let Some(other) = others.next_if(|other| other.0 == at) {
+                long.push((at, time.min(other.1)));
+            }
         }
-        self.count += other.count;
-        self.max = self.max.max(other.max);
+        Self { count: self.count, long }
     }
 
     /// What there is to tell; none if nothing was timed.
@@ -64,53 +67,39 @@ impl Pauses {
         if self.count == 0 {
             return None;
         }
-        let first = bucket(PAUSE);
-        let pauses: u64 = self.buckets[first..].iter().sum();
+        let micros: Vec<f64> = self.long.iter().map(|(_, time)| time.as_secs_f64() * 1e6).collect();
         Some(PauseSummary {
             allocations: self.count,
-            pauses,
-            p50: self.rank(first, pauses.div_ceil(2)),
-            p99: self.rank(first, (pauses * 99).div_ceil(100)),
-            max: micros(self.max),
+            pauses: micros.len() as u64,
+            p50: percentile(&micros, 50.0).unwrap_or(0.0),
+            p99: percentile(&micros, 99.0).unwrap_or(0.0),
+            max: percentile(&micros, 100.0).unwrap_or(0.0),
         })
     }
 
-    /// Counts of the pauses by length: lower ends of the buckets in microseconds, and how many.
+    /// How many pauses there were by length: the lower end of a bucket in microseconds, and the number.
     pub fn histogram(&self) -> Vec<(f64, u64)> {
-        let first = bucket(PAUSE);
-        let filled = self.buckets.iter().enumerate().skip(first).filter(|(_, count)| **count > 0);
-        filled.map(|(at, &count)| (lower(at) / 1e3, count)).collect()
-    }
-
-    /// The upper end, in microseconds, of the bucket that holds the pause of this rank, but never more than there was.
-    fn rank(&self, first: usize, rank: u64) -> f64 {
-        let mut seen = 0;
-        for (at, count) in self.buckets.iter().enumerate().skip(first) {
-            seen += count;
-            if rank > 0 && seen >= rank {
-                return (lower(at + 1) / 1e3).min(micros(self.max));
-            }
+        let mut buckets = BTreeMap::new();
+        for (_, time) in &self.long {
+            *buckets.entry(bucket(*time)).or_insert(0) += 1;
         }
-        0.0
+        buckets.into_iter().map(|(at, count)| (lower(at) / 1e3, count)).collect()
     }
 }
 
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
-}
-
-/// The bucket of a time: STEPS for each doubling.
-fn bucket(time: Duration) -> usize {
+/// The bucket of a time.
+fn bucket(time: Duration) -> u32 {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
-    let octave = nanos.ilog2() as usize;
-    let within = ((nanos << 3 >> octave) & 7) as usize;
-    (octave * STEPS + within).min(BUCKETS - 1)
+    let octave = nanos.ilog2();
+    // The bits below the leading one, in eighths.
+    let eighths = if octave >= 3 { nanos >> (octave - 3) } else { nanos << (3 - octave) } & 7;
+    octave * STEPS + eighths as u32
 }
 
 /// The least time of a bucket, in nanoseconds.
-fn lower(bucket: usize) -> f64 {
-    let octave = (bucket / STEPS) as i32;
-    2_f64.powi(octave) * (1.0 + (bucket % STEPS) as f64 / STEPS as f64)
+fn lower(bucket: u32) -> f64 {
+    let octave = f64::from(bucket / STEPS);
+    octave.exp2() * (1.0 + f64::from(bucket % STEPS) / f64::from(STEPS))
 }
 
 #[cfg(test)]
@@ -134,11 +123,9 @@ mod tests {
         for micros in 1..=100 {
             pauses.add(Duration::from_micros(micros * 10));
         }
-        let summary = pauses.summary().unwrap();
-        assert_eq!((summary.allocations, summary.pauses), (1_100, 100));
-        assert!((500.0..570.0).contains(&summary.p50), "{summary:?}");
-        assert!((990.0..=1_000.0).contains(&summary.p99), "{summary:?}");
-        assert_eq!(summary.max, 1_000.0);
+        let expected =
+            PauseSummary { allocations: 1_100, pauses: 100, p50: 500.0, p99: 990.0, max: 1_000.0 };
+        assert_eq!(pauses.summary(), Some(expected));
         assert_eq!(pauses.histogram().iter().map(|(_, count)| count).sum::<u64>(), 100);
     }
 
@@ -148,13 +135,16 @@ mod tests {
     }
 
     #[test]
-    fn merging_adds() {
-        let mut first = Pauses::default();
-        first.add(Duration::from_micros(10));
-        let mut second = Pauses::default();
-        second.add(Duration::from_micros(30));
-        first.merge(&second);
-        let summary = first.summary().unwrap();
-        assert_eq!((summary.pauses, summary.max), (2, 30.0));
+    fn what_only_one_run_has_is_no_pause_of_the_program() {
+        let run = |times: &[u64]| {
+            let mut pauses = Pauses::default();
+            for &micros in times {
+                pauses.add(Duration::from_micros(micros));
+            }
+            pauses
+        };
+        let both = run(&[1, 90, 1, 30, 50]).in_both(&run(&[70, 80, 1, 1, 60]));
+        assert_eq!(both.long, [(1, Duration::from_micros(80)), (4, Duration::from_micros(50))]);
+        assert_eq!(both.count, 5);
     }
 }

@@ -63,6 +63,8 @@ pub struct CellReport {
     pub pauses: Option<PauseSummary>,
     /// Lower ends of buckets in microseconds, and how many pauses were in each.
     pub pause_histogram: Vec<(f64, u64)>,
+    /// Whether it ran a smaller size than the others, which would have taken too long.
+    pub smaller: bool,
     /// Why there are no figures.
     pub missing: Option<String>,
 }
@@ -124,6 +126,7 @@ impl CellReport {
                 .as_ref()
                 .map(crate::pause::Pauses::histogram)
                 .unwrap_or_default(),
+            smaller: row.cells.iter().any(|other| (other.scale as usize) < cell.scale as usize),
             missing: cell.missing.clone(),
         }
     }
@@ -201,17 +204,12 @@ fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), number)
 }
 
-/// The tables for a terminal, or for a page.
-pub fn tables(report: &Report, markdown: bool) -> String {
+/// The tables for a terminal.
+pub fn tables(report: &Report) -> String {
     let mut text = String::new();
     for row in &report.rows {
         let mut table = Table::new();
-        table.load_style(if markdown {
-            presets::ASCII_MARKDOWN
-        } else {
-            presets::UTF8_FULL_CONDENSED
-        });
-        table.set_header([
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
             row.title.to_owned(),
             format!("median {}", row.unit),
             "min".to_owned(),

@@ -5,14 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Prepared, Sample, SampleError, check_zeroes};
+use crate::engine::{Prepared, Purpose, Sample, SampleError, check_zeroes};
+use crate::expected::Expected;
 use crate::guest::{self, CodeError, takes_part};
 use crate::node::InNode;
 use crate::pause::Pauses;
 use crate::rival::Rival;
 use crate::template::Discipline;
 use crate::tools::Tools;
-use crate::workload::{Args, Expected, Scale, Workload};
+use crate::workload::{Args, Scale, Unit, Workload};
 
 /// How samples are taken.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Plan {
     pub scale: Scale,
     /// A rival that has taken this long for one workload runs no further rounds of it.
     pub patience: Duration,
+    /// What would take longer than this is run in a smaller size, or not at all.
+    pub longest: Duration,
     /// Whether pauses and instructions are taken too, which needs further runs.
     pub details: bool,
 }
@@ -36,6 +39,8 @@ pub struct Plan {
 pub struct Cell {
     /// Which rival.
     pub rival: Rival,
+    /// The size that it ran.
+    pub scale: Scale,
     /// Its samples, one for each round, in the unit of the workload.
     pub times: Vec<f64>,
     /// The most that the process grew, in bytes.
@@ -52,9 +57,10 @@ pub struct Cell {
 }
 
 impl Cell {
-    fn new(rival: Rival) -> Self {
+    fn new(rival: Rival, scale: Scale) -> Self {
         Self {
             rival,
+            scale,
             times: Vec::new(),
             peak: 0,
             linear: None,
@@ -65,8 +71,8 @@ impl Cell {
         }
     }
 
-    fn add(&mut self, workload: &Workload, scale: Scale, sample: &Sample) {
-        let operations = workload.operations(workload.args(scale));
+    fn add(&mut self, workload: &Workload, sample: &Sample) {
+        let operations = workload.operations(workload.args(self.scale));
         self.times.push(workload.unit.of(sample.time.as_secs_f64(), operations));
         self.peak = self.peak.max(sample.peak);
         self.linear = self.linear.max(sample.linear);
@@ -133,24 +139,15 @@ fn in_process(
     workload: &'static Workload,
     tools: &Tools,
     scale: Scale,
-    variant: Variant,
+    timed: bool,
+    purpose: Purpose,
 ) -> Result<InProcess, String> {
-    let timed = variant == Variant::Timed;
     let code =
         guest::code(rival, workload, tools, timed).map_err(|error: CodeError| error.to_string())?;
-    let counting = variant == Variant::Counting;
-    let prepared = Prepared::new(&code, &rival.source, &rival.options, workload, counting)
+    let prepared = Prepared::new(&code, &rival.source, &rival.options, workload, purpose)
         .map_err(|error: SampleError| error.to_string())?;
     let args = workload.args(scale);
     Ok(InProcess { prepared, args, expected: workload.expected(args) })
-}
-
-/// What a sampler is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Variant {
-    Plain,
-    Timed,
-    Counting,
 }
 
 /// The fuel that a small run takes.
@@ -159,7 +156,7 @@ pub(crate) fn fuel(
     workload: &'static Workload,
     tools: &Tools,
 ) -> Result<u64, String> {
-    let mut sampler = in_process(rival, workload, tools, Scale::Small, Variant::Counting)?;
+    let mut sampler = in_process(rival, workload, tools, Scale::Small, false, Purpose::Counting)?;
     sampler.sample()?.fuel.ok_or_else(|| "the engine counts nothing".to_owned())
 }
 
@@ -182,7 +179,7 @@ fn zeroes(rival: &Rival, tools: &Tools) -> Result<(), String> {
         return Ok(());
     }
     let workload = &crate::workload::ZERO;
-    let sampler = in_process(rival, workload, tools, Scale::Full, Variant::Plain)?;
+    let sampler = in_process(rival, workload, tools, Scale::Full, false, Purpose::Timing)?;
     check_zeroes(&sampler.prepared)
         .map_err(|error| format!("new memory is not zero, or not had: {error}"))
 }
@@ -197,18 +194,21 @@ fn row(
     let mut cells = Vec::new();
     let mut samplers: Vec<Option<Box<dyn Sampler>>> = Vec::new();
     for rival in plan.rivals.iter().filter(|rival| takes_part(rival, workload)) {
-        let mut cell = Cell::new(rival.clone());
-        cell.missing =
-            unfit.iter().find(|(id, _)| *id == rival.id).map(|(_, reason)| reason.clone());
-        let made = match cell.missing {
-            Some(_) => None,
-            None => match sampler(rival, workload, tools, plan.scale) {
-                Ok(made) => Some(made),
-                Err(reason) => {
-                    cell.missing = Some(reason);
-                    None
-                }
-            },
+        let mut cell = Cell::new(rival.clone(), plan.scale);
+        let known = unfit.iter().find(|(id, _)| *id == rival.id);
+        let made = match known {
+            Some((_, reason)) => Err(reason.clone()),
+            None => fitting(plan, rival, workload, tools),
+        };
+        let made = match made {
+            Ok((scale, made)) => {
+                cell.scale = scale;
+                Some(made)
+            }
+            Err(reason) => {
+                cell.missing = Some(reason);
+                None
+            }
         };
         cells.push(cell);
         samplers.push(made);
@@ -224,10 +224,32 @@ fn row(
     if plan.details {
         say(&format!("{}: pauses and instructions", workload.id));
         for cell in cells.iter_mut().filter(|cell| !cell.times.is_empty()) {
-            details(cell, workload, tools, plan.scale);
+            details(cell, workload, tools);
         }
     }
     Row { workload, cells }
+}
+
+/// A sampler of the size that was asked for, or of the largest that does not take too long.
+fn fitting(
+    plan: &Plan,
+    rival: &Rival,
+    workload: &'static Workload,
+    tools: &Tools,
+) -> Result<(Scale, Box<dyn Sampler>), String> {
+    let mut made = sampler(rival, workload, tools, Scale::Small)?;
+    let small = made.sample()?.time;
+    drop(made);
+    let operations = |scale| workload.operations(workload.args(scale));
+    let would_take = |scale| small.mul_f64(operations(scale) / operations(Scale::Small));
+    let scale = if would_take(plan.scale) <= plan.longest { plan.scale } else { Scale::Quick };
+    let takes = would_take(scale);
+    // Seconds of another size are not to be compared.
+    if takes > plan.longest || (scale != plan.scale && workload.unit == Unit::Seconds) {
+        let takes = would_take(plan.scale).as_secs_f64();
+        return Err(format!("would take {takes:.0} s or more"));
+    }
+    Ok((scale, sampler(rival, workload, tools, scale)?))
 }
 
 fn sampler(
@@ -237,7 +259,7 @@ fn sampler(
     scale: Scale,
 ) -> Result<Box<dyn Sampler>, String> {
     if rival.runs_here() {
-        return Ok(Box::new(in_process(rival, workload, tools, scale, Variant::Plain)?));
+        return Ok(Box::new(in_process(rival, workload, tools, scale, false, Purpose::Timing)?));
     }
     let code = guest::code(rival, workload, tools, false).map_err(|error| error.to_string())?;
     Ok(Box::new(InNode::start(&code, rival, workload, scale, tools)?))
@@ -258,7 +280,7 @@ fn take(
     match turn(&mut || running.sample()) {
         Ok(sample) => {
             cell.spent += start.elapsed();
-            cell.add(workload, plan.scale, &sample);
+            cell.add(workload, &sample);
         }
         Err(reason) => {
             cell.missing = Some(reason);
@@ -268,16 +290,29 @@ fn take(
     }
 }
 
-/// One run with a clock around each allocation, and one in an engine that counts.
-fn details(cell: &mut Cell, workload: &'static Workload, tools: &Tools, scale: Scale) {
-    if cell.spent > Duration::from_secs(20) * u32::try_from(cell.times.len()).unwrap_or(1) {
-        return;
+/// The pauses that are there in each of some runs with a clock around each allocation.
+fn pauses(
+    rival: &Rival,
+    workload: &'static Workload,
+    tools: &Tools,
+    scale: Scale,
+) -> Result<Pauses, String> {
+    let mut sampler = in_process(rival, workload, tools, scale, true, Purpose::Timing)?;
+    let mut pauses = sampler.sample()?.pauses;
+    for _ in 1..PAUSE_RUNS {
+        pauses = pauses.in_both(&sampler.sample()?.pauses);
     }
+    Ok(pauses)
+}
+
+/// An interruption would have to fall on the same allocation in each of them.
+const PAUSE_RUNS: usize = 3;
+
+/// What is found in runs of their own: pauses, and the count of instructions.
+fn details(cell: &mut Cell, workload: &'static Workload, tools: &Tools) {
     let rival = &cell.rival;
     if rival.runs_templates() {
-        let timed = in_process(rival, workload, tools, scale, Variant::Timed)
-            .and_then(|mut sampler| sampler.sample());
-        cell.pauses = timed.ok().map(|sample| sample.pauses);
+        cell.pauses = pauses(rival, workload, tools, cell.scale).ok();
     }
     if rival.runs_here() {
         let operations = workload.operations(workload.args(Scale::Small));

@@ -2,10 +2,13 @@
 //! it cannot do.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use bench::engine::Prepared;
+use bench::engine::{Prepared, Purpose};
 use bench::guest;
+use bench::report::Report;
 use bench::rival::{self, Rival};
+use bench::rounds::Plan;
 use bench::tools::Tools;
 use bench::workload::{self, Scale};
 
@@ -15,7 +18,7 @@ fn every_workload(rival: &Rival) {
     for workload in workload::ALL.iter().filter(|workload| guest::takes_part(rival, workload)) {
         let code = guest::code(rival, workload, &tools, false).unwrap();
         let prepared =
-            Prepared::new(&code, &rival.source, &rival.options, workload, false).unwrap();
+            Prepared::new(&code, &rival.source, &rival.options, workload, Purpose::Timing).unwrap();
         let args = workload.args(Scale::Small);
         let sample = prepared.sample(args, workload.expected(args));
         assert!(sample.is_ok(), "{} {}: {:?}", workload.id, rival.id, sample.err());
@@ -46,7 +49,7 @@ fn a_wrong_result_is_no_sample() {
     let rival = rival("ours-x");
     let workload = workload::find("dead16").unwrap();
     let code = guest::code(&rival, workload, &Tools::here(), false).unwrap();
-    let prepared = Prepared::new(&code, &rival.source, &[], workload, false).unwrap();
+    let prepared = Prepared::new(&code, &rival.source, &[], workload, Purpose::Timing).unwrap();
     let args = workload.args(Scale::Small);
     let mut expected = workload.expected(args);
     expected.result += 1;
@@ -60,7 +63,7 @@ fn allocators_that_reuse_memory_in_use_are_found_out() {
     rival.zeroes = true;
     let workload = &workload::ZERO;
     let code = guest::code(&rival, workload, &Tools::here(), false).unwrap();
-    let prepared = Prepared::new(&code, &rival.source, &[], workload, false).unwrap();
+    let prepared = Prepared::new(&code, &rival.source, &[], workload, Purpose::Timing).unwrap();
     assert!(bench::engine::check_zeroes(&prepared).is_err());
 }
 
@@ -86,4 +89,111 @@ fn what_cannot_be_done_is_said_with_exit_code_2() {
     refused(&["run", "--build", "mine=no/such.wasm"], "no/such.wasm cannot be read");
     refused(&["compare", "no/such.wasm", "no/such.wasm"], "no/such.wasm cannot be read");
     refused(&["compare", file!(), file!()], "suite.rs");
+}
+
+/// A rival whose module `rivals/build` could not make is in the report with the reason, and the others are measured.
+#[test]
+fn a_rival_that_was_not_built_is_left_out_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let rivals = folder.path().join("target/rivals");
+    std::fs::create_dir_all(&rivals).unwrap();
+    std::fs::write(rivals.join("talc.failed"), "error: no matching package\n").unwrap();
+    let plan = Plan {
+        workloads: vec![workload::find("dead16").unwrap()],
+        rivals: ["ours-x", "talc", "dlmalloc"].map(rival).into(),
+        rounds: 1,
+        scale: Scale::Small,
+        patience: Duration::from_secs(1),
+        longest: Duration::from_secs(60),
+        details: false,
+    };
+    let rows = bench::rounds::run(&plan, &Tools::of(folder.path()), |_| {});
+    let cells: Vec<_> = rows[0].cells.iter().map(|cell| cell.missing.as_deref()).collect();
+    assert_eq!(cells[0], None);
+    assert!(cells[1].unwrap().contains("talc.wasm was not built: error: no matching package"));
+    assert!(cells[2].unwrap().contains("run bench/rivals/build"));
+    assert_eq!(rows[0].cells[0].times.len(), 1);
+    let text = bench::report::tables(&Report::new(&rows, Vec::new()));
+    assert!(text.contains("left out: talc: talc.wasm was not built"), "{text}");
+}
+
+#[test]
+fn the_json_has_every_sample_and_the_targets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.json");
+    let path = file.to_str().unwrap();
+    let limits = ["--rivals", "ours-x,bumpwrap,bump", "--only", "dead16", "--times-only"];
+    let output =
+        bench(&[&["run", "--quick", "--rounds", "2", "--json", path], &limits[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(report["format"], 1);
+    let row = &report["rows"][0];
+    assert_eq!((&row["id"], &row["unit"]), (&"dead16".into(), &"ns".into()));
+    let cells = row["cells"].as_array().unwrap();
+    for (cell, id) in cells.iter().zip(["ours-x", "bumpwrap", "bump"]) {
+        assert_eq!(cell["id"], id);
+        assert_eq!(cell["samples"].as_array().unwrap().len(), 2);
+        let [min, median, max] =
+            ["min", "median", "max"].map(|name| cell["time"][name].as_f64().unwrap());
+        assert!(0.0 < min && min <= median && median <= max);
+        assert!(cell["by_bumpwrap"].as_f64().unwrap() > 0.0);
+    }
+    let targets = row["targets"].as_array().unwrap();
+    assert!(targets.iter().any(|target| target["met"].is_boolean()));
+    assert!(targets.iter().any(|target| target["met"].is_null()));
+}
+
+/// Wasm GC needs no other files, so it can be tested wherever the tests run.
+#[test]
+fn every_workload_gives_its_result_with_wasm_gc() {
+    every_workload(&rival("gc-copying"));
+    every_workload(&rival("gc-drc"));
+    every_workload(&rival("gc-null"));
+}
+
+#[test]
+fn pauses_and_instructions_are_found() {
+    let plan = Plan {
+        workloads: vec![workload::find("live100k").unwrap()],
+        rivals: vec![rival("ours-x"), rival("gc-copying")],
+        rounds: 1,
+        scale: Scale::Small,
+        patience: Duration::from_secs(1),
+        longest: Duration::from_secs(60),
+        details: true,
+    };
+    let rows = bench::rounds::run(&plan, &Tools::here(), |_| {});
+    for cell in &rows[0].cells {
+        let pauses = cell.pauses.as_ref().unwrap().summary().unwrap();
+        assert_eq!(pauses.allocations, 300_000, "{}", cell.rival.id);
+        assert!(pauses.pauses > 0 && pauses.max >= pauses.p50, "{pauses:?}");
+        assert!(cell.fuel.unwrap() > 10.0);
+    }
+}
+
+#[test]
+fn instances_are_made_and_their_memory_is_found() {
+    let rival = rival("ours-x");
+    for pool in [false, true] {
+        let found = bench::instances::crowd(&rival, 20, pool, &Tools::here());
+        let [idle, used] = found.unwrap();
+        // An object is in memory that was touched.
+        assert!(used > idle, "{idle} {used}");
+    }
+}
+
+#[test]
+fn the_same_build_did_not_move() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runtime.wasm");
+    std::fs::write(&file, loader::RUNTIME_WASM).unwrap();
+    let path = file.to_str().unwrap();
+    let build = Rival::build("a", &file);
+    let workload = workload::find("trees").unwrap();
+    let found =
+        bench::compare::compare(&build, &build, workload, 3, Scale::Small, &Tools::here()).unwrap();
+    assert_eq!(found.fuel, 1.0);
+    assert!(found.interval.low <= found.ratio && found.ratio <= found.interval.high);
+    refused(&["compare", path, "no/such.wasm"], "no/such.wasm cannot be read");
 }
