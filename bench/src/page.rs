@@ -281,7 +281,10 @@ fn instances(text: &mut String, found: &[Instances]) {
     for one in found {
         let pooled = |at: usize| or_dash(one.pooled.get(at).map(|pool| pool.1));
         let figures = [one.instantiate, one.first_object, one.idle, one.used].map(number);
-        line(text, &[&[one.title.clone()], &figures[..], &[pooled(0), pooled(1)]].concat());
+        line(
+            text,
+            &[std::slice::from_ref(&one.title), &figures[..], &[pooled(0), pooled(1)]].concat(),
+        );
     }
 }
 
