@@ -4,12 +4,13 @@
 //! longer or shorter. So each address is looked up: line rows one by one, ends of ranges by themselves and not by their
 //! length. Addresses in expressions are those of data, which stay; numbers of globals change.
 
+use std::num::NonZero;
+
 use gimli::constants as dw;
 use gimli::read::{self, EndianSlice, Operation, UnitRef};
 use gimli::write::{
-    self, Address, AttributeValue, ConvertError, ConvertLineSequenceEnd, ConvertResult,
-    ConvertUnit, ConvertUnitEntry, EndianVec, Expression, Location, LocationList, Range, RangeList,
-    Sections, UnitEntryId,
+    self, Address, AttributeValue, ConvertError, ConvertResult, ConvertUnit, ConvertUnitEntry,
+    EndianVec, Expression, Location, LocationList, Range, RangeList, Sections, UnitEntryId,
 };
 use gimli::{LittleEndian, SectionId};
 use wasm_encoder::CustomSection;
@@ -82,30 +83,55 @@ impl<'m> Moved<'m> {
         Ok(())
     }
 
+    /// The rows are read one by one: the converter would give up the whole table for a row without a file, such as the
+    /// one row of an empty function in text.
     fn lines(&self, unit: &mut ConvertUnit<'_, Reader<'m>>) -> ConvertResult<()> {
-        let Some(mut program) = unit.read_line_program(None, None)? else { return Ok(()) };
-        while let Some(sequence) = program.read_sequence()? {
-            // Sequences without an address are those of functions that a linker dropped.
-            let Some(old) = sequence.start else { continue };
-            let Some(new) = self.addresses.get(old) else { continue };
-            let offset = |old_offset: u64| {
-                self.addresses.get(old + old_offset).map(|address| address.saturating_sub(new))
+        let Some(program) = unit.read_line_program(None, None)? else { return Ok(()) };
+        let (mut program, files) = program.program();
+        let Some(old) = unit.read_unit.line_program.clone() else { return Ok(()) };
+        let first_file = usize::from(old.header().version() <= 4);
+        let mut rows = old.rows();
+        // Where the sequence under way begins, and how far it has come.
+        let (mut start, mut last) = (None, 0);
+        while let Some((_, row)) = rows.next_row()? {
+            let address = self.addresses.get(row.address());
+            if row.end_sequence() {
+                if let Some(start) = start.take() {
+                    let length = address.map_or(last, |address| address.saturating_sub(start));
+                    program.end_sequence(length.max(last));
+                }
+                continue;
+            }
+            // Rows without an address are those of functions that a linker dropped.
+            let file = usize::try_from(row.file_index()).ok().filter(|index| *index >= first_file);
+            let file = file.and_then(|index| files.get(index));
+            let (Some(address), Some(file)) = (address, file) else { continue };
+            let begin = *start.get_or_insert_with(|| {
+                program.begin_sequence(Some(Address::Constant(address)));
+                last = 0;
+                address
+            });
+            last = address.saturating_sub(begin).max(last);
+            let new = program.row();
+            new.address_offset = last;
+            new.op_index = row.op_index();
+            new.file = *file;
+            new.line = row.line().map_or(0, NonZero::get);
+            new.column = match row.column() {
+                read::ColumnType::LeftEdge => 0,
+                read::ColumnType::Column(column) => column.get(),
             };
-            program.set_address(Address::Constant(new));
-            let mut last = 0;
-            for mut row in sequence.rows {
-                last = offset(row.address_offset).unwrap_or(last).max(last);
-                row.address_offset = last;
-                program.generate_row(row);
-            }
-            if let ConvertLineSequenceEnd::Length(length) = sequence.end {
-                program.end_sequence(offset(length).unwrap_or(last).max(last));
-            }
+            new.discriminator = row.discriminator();
+            new.is_statement = row.is_stmt();
+            new.basic_block = row.basic_block();
+            new.prologue_end = row.prologue_end();
+            new.epilogue_begin = row.epilogue_begin();
+            new.isa = row.isa();
+            program.generate_row();
         }
         if program.in_sequence() {
             return Err(ConvertError::MissingLineEndSequence);
         }
-        let (program, files) = program.program();
         unit.set_line_program(program, files);
         Ok(())
     }

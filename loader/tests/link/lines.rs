@@ -26,6 +26,15 @@ fn debug_information_moves_with_the_code() {
     assert!(seen.customs.iter().all(|(name, _)| !name.starts_with(".debug_") && name != "name"));
 }
 
+/// An empty function has a file and no line.
+#[test]
+fn an_empty_function_does_not_cost_the_debug_information() {
+    let wat = format!("(module {IMPORTS} (func (export \"main\")))");
+    let (_, wasm, errors) = link_text("empty-function", &wat, &[]);
+    assert_eq!(errors, "");
+    assert!(seen(&wasm).custom(".debug_info").is_some());
+}
+
 #[test]
 fn debug_information_that_cannot_be_read_is_dropped() {
     let wat = format!(
