@@ -70,24 +70,27 @@ function functionText(text, name) {
     return text.slice(start, end);
 }
 
+/** What the compiler puts around a function with a frame of so many bytes: at its start `sub`, at each of its ends `add`. */
+const FRAME = /^( *)global\.get \$~lib\/memory\/__stack_pointer\n *i32\.const (\d+)\n *i32\.(sub|add)\n *global\.set \$~lib\/memory\/__stack_pointer$/gm;
+
 /**
- * The compiler's shadow stack becomes Rootstock's, which grows upwards: a frame of S bytes lies from gc_sp - S to gc_sp,
- * and not from the stack pointer to S bytes above it.
+ * The compiler's shadow stack becomes Rootstock's, which grows upwards. A frame begins where gc_sp was when the function
+ * was called, and a local remembers that.
  */
 function moveFrames(text) {
-    const frame = /^( *)global\.get \$~lib\/memory\/__stack_pointer\n *i32\.const (\d+)\n *i32\.(sub|add)\n *global\.set \$~lib\/memory\/__stack_pointer$/gm;
     return text.replace(/^ \(func [^]*?^ \)$/gm, (body) => {
-        const sizes = new Set([...body.matchAll(frame)].map((match) => match[2]));
-        if (sizes.size === 0) return body;
-        if (sizes.size > 1) throw new UnexpectedModule('a function has frames of several sizes');
-        const [size] = sizes;
+        const starts = [...body.matchAll(FRAME)].filter(([, , , step]) => step === 'sub');
+        if (starts.length === 0) return body;
+        if (starts.length > 1) throw new UnexpectedModule('a function has several frames');
         return body
-            .replace(frame, (_, indent, bytes, step) =>
-                ['global.get $gc_sp', `i32.const ${bytes}`, `i32.${step === 'sub' ? 'add' : 'sub'}`, 'global.set $gc_sp']
+            .replace('\n', '\n  (local $rootstock:frame i32)\n')
+            .replace(FRAME, (_, indent, bytes, step) =>
+                (step === 'sub'
+                    ? ['global.get $gc_sp', 'local.tee $rootstock:frame', `i32.const ${bytes}`, 'i32.add', 'global.set $gc_sp']
+                    : ['local.get $rootstock:frame', 'global.set $gc_sp'])
                     .map((line) => indent + line)
                     .join('\n'))
-            .replace(/^( *)global\.get \$~lib\/memory\/__stack_pointer$/gm, (_, indent) =>
-                ['global.get $gc_sp', `i32.const ${size}`, 'i32.sub'].map((line) => indent + line).join('\n'));
+            .replace(/^( *)global\.get \$~lib\/memory\/__stack_pointer$/gm, '$1local.get $rootstock:frame');
     });
 }
 
