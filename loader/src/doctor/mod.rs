@@ -4,14 +4,14 @@
 //! happens to come at the wrong moment, and then something else is found in its memory, much later, far away. The doctor
 //! makes each of these steps visible.
 //!
-//! * It **collects itself**, at every safepoint if that can be afforded ([`pace`]), by the rule of the ABI ([`collect`]),
-//!   with a book of its own about all objects ([`objects`]). The runtime below is the one that is always used; its own
+//! * It **collects itself**, at every safepoint if that can be afforded (`pace`), by the rule of the ABI (`collect`),
+//!   with a book of its own about all objects (`objects`). The runtime below is the one that is always used; its own
 //!   collections are put off until the doctor wants them, and where it has one all the same the book follows.
-//! * Memory of the dead is filled with poison and kept in **quarantine** ([`quarantine`]): for as long as its limit
+//! * Memory of the dead is filled with poison and kept in **quarantine** (`quarantine`): for as long as its limit
 //!   allows it is not handed out again, so that a stale pointer points to nothing else.
-//! * Programs are **instrumented** ([`instrument`]): they ask before they reach into memory ([`checks.wat`](self)), and
-//!   keep a call stack, so that each allocation, each collection and each access has a backtrace ([`trace`]).
-//! * The runtime's exports are **watched** ([`watch`]): they say what is allocated, rooted and registered, and a freed
+//! * Programs are **instrumented** (`instrument`): they ask before they reach into memory ([`checks.wat`](self)), and
+//!   keep a call stack, so that each allocation, each collection and each access has a backtrace (`trace`).
+//! * The runtime's exports are **watched** (`watch`): they say what is allocated, rooted and registered, and a freed
 //!   object is no longer taken by them.
 //!
 //! What comes out is a [`Diagnosis`]: the object, who allocated it, which collection freed it and who called that, who
