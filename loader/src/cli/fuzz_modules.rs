@@ -15,6 +15,7 @@ use super::{bad_input, finish, options};
 use crate::doctor::{Doctor, Settings};
 use crate::error::{Error, InputError};
 use crate::hostile::generate;
+use crate::link::{LinkOptions, link};
 use crate::{Instance, Program, RuntimeModule, with_stack};
 
 /// Arguments of `loader fuzz-modules`.
@@ -124,8 +125,14 @@ fn examine(run: &RunArgs, module: &[u8]) -> String {
             if error.is_bad_input() { "refused" } else { "failed to start" }.to_owned()
         }
     };
+    let Ok(program) = Program::from_bytes("hostile.wasm", module) else { return word };
+    if program.is_linked() {
+        return word;
+    }
+    // What can be linked is valid; `link` looks.
+    let _ = link(&program, &LinkOptions::default());
     // The doctor takes what the loader takes, as far as there is time.
-    if let Err(Error::Input(error)) = visit(run, module) {
+    if let Err(Error::Input(error)) = visit(run, &program) {
         let in_time = word != "Interrupt" && !error.cause.contains("in the time");
         let refused = word != "refused" && in_time;
         assert!(!refused, "the doctor refuses what the loader takes: {error}");
@@ -134,12 +141,11 @@ fn examine(run: &RunArgs, module: &[u8]) -> String {
 }
 
 /// The same under the doctor.
-fn visit(run: &RunArgs, module: &[u8]) -> Result<(), Error> {
-    let program = Program::from_bytes("hostile.wasm", module)?;
+fn visit(run: &RunArgs, program: &Program) -> Result<(), Error> {
     let config = run.config();
     let mut instance = Instance::from_module(&RuntimeModule::embedded(&config)?, &config)?;
     let doctor = Doctor::attach(&mut instance, Settings::default())?;
-    let linked = doctor.instantiate(&mut instance, &program)?;
+    let linked = doctor.instantiate(&mut instance, program)?;
     for name in linked.functions(&mut instance).into_iter().take(Trial::CALLS) {
         let values = Trial::arguments(&linked.signature(&mut instance, &name)?);
         if let Some(values) = values

@@ -5,12 +5,16 @@
 //! | [`Kind::Smith`] | any valid module that `wasm-smith` can think of, which imports from the runtime and the host |
 //! | [`Kind::Calls`] | text: calls of the whole ABI with arguments on the edge, and words written where they do not belong |
 //! | [`Kind::Mutant`] | one of those, assembled, with bytes of it changed, cut off or repeated |
+//! | [`Kind::Linked`] | one of those, linked with the runtime, and now and then damaged after that |
 
 use std::fmt::Write;
 
 use arbitrary::Unstructured;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+
+use crate::Program;
+use crate::link::{LinkOptions, link};
 
 /// What kind of module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Kind {
     Calls,
     /// Damaged.
     Mutant,
+    /// In one module with the runtime.
+    Linked,
 }
 
 /// What a program may import.
@@ -62,10 +68,14 @@ const IMPORTS: &str = r#"(module
 /// The module of a seed.
 pub fn module(seed: u64) -> (Kind, Vec<u8>) {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
-    match rng.random_range(0..5) {
+    match rng.random_range(0..6) {
         0 | 1 => (Kind::Smith, smith(&mut rng)),
         2 | 3 => (Kind::Calls, calls(&mut rng).into_bytes()),
-        _ => (Kind::Mutant, mutant(&mut rng)),
+        4 => {
+            let whole = assembled(&mut rng);
+            (Kind::Mutant, damaged(&mut rng, whole))
+        }
+        _ => (Kind::Linked, linked(&mut rng)),
     }
 }
 
@@ -188,12 +198,25 @@ fn statement(rng: &mut impl Rng, text: &mut String, functions: u32) {
     };
 }
 
-fn mutant(rng: &mut impl Rng) -> Vec<u8> {
+fn assembled(rng: &mut impl Rng) -> Vec<u8> {
     let text = calls(rng);
     let mut parser = wat::Parser::new();
     parser.generate_dwarf(wat::GenerateDwarf::Lines);
-    let whole = parser.parse_str(None, &text).unwrap_or_default();
-    let mut wasm = whole;
+    parser.parse_str(None, &text).unwrap_or_default()
+}
+
+fn linked(rng: &mut impl Rng) -> Vec<u8> {
+    let options = LinkOptions { export_runtime: rng.random_ratio(9, 10), ..LinkOptions::default() };
+    let whole = assembled(rng);
+    let program = Program::from_bytes("hostile.wasm", &whole);
+    match program.and_then(|program| link(&program, &options)) {
+        Ok(output) if rng.random_ratio(1, 2) => damaged(rng, output.wasm),
+        Ok(output) => output.wasm,
+        Err(_) => whole,
+    }
+}
+
+fn damaged(rng: &mut impl Rng, mut wasm: Vec<u8>) -> Vec<u8> {
     for _ in 0..rng.random_range(1..8) {
         if wasm.len() < 9 {
             break;
