@@ -11,16 +11,16 @@
 //! | `print_str(ptr: i32, len: i32)` | programs | prints bytes of memory as they are, and no newline |
 
 use std::io::{self, Write};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use runtime::stats::Stat;
-use wasmtime::{AsContextMut, Caller, Linker, ResourceLimiter, StoreContextMut, format_err};
+use wasmtime::{AsContextMut, Caller, Linker, StoreContextMut, format_err};
 
 use crate::error::Error;
 use crate::exports::{Exports, Ptr};
 use crate::handles::{HandleStore, StoreFull};
+use crate::limits::MemoryLimit;
 use crate::report::{self, ModuleInfo};
 
 /// The name of the module that this host's imports live in.
@@ -101,24 +101,6 @@ pub struct HostState {
     pub(crate) counts_fuel: bool,
 }
 
-/// A bound on all memories of a store together.
-#[derive(Default)]
-pub(crate) struct MemoryLimit {
-    pub(crate) max: Option<usize>,
-    used: usize,
-    /// What the last permission added, to be taken back if growing fails after all.
-    pending: usize,
-    /// Requests so far, and the numbers of those that are refused whatever the bound.
-    pub(crate) asked: u64,
-    pub(crate) refused: Range<u64>,
-    /// Elements of all tables, and what the last permission added.
-    elements: usize,
-    pending_elements: usize,
-}
-
-/// Elements that all tables together may have where memory is bounded; each takes a pointer or two of the host.
-const TABLE_ELEMENTS: usize = 10_000_000;
-
 impl HostState {
     pub(crate) fn new(
         handles: HandleStore,
@@ -133,7 +115,7 @@ impl HostState {
             modules: Vec::new(),
             output,
             deadline: None,
-            memory: MemoryLimit { max: max_memory, ..MemoryLimit::default() },
+            memory: MemoryLimit::of(max_memory),
             refused_growth: None,
             blind: false,
             max_output: None,
@@ -167,55 +149,6 @@ impl HostState {
 impl Default for HostState {
     fn default() -> Self {
         Self::new(HandleStore::default(), Callback::Plain, None, Output::Captured(Vec::new()))
-    }
-}
-
-impl ResourceLimiter for HostState {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let growth = desired.saturating_sub(current);
-        let total = self.memory.used.saturating_add(growth);
-        let refused = self.memory.refused.contains(&self.memory.asked);
-        self.memory.asked += 1;
-        let permitted = !refused && self.memory.max.is_none_or(|max| total <= max);
-        if permitted {
-            self.memory.used = total;
-            self.memory.pending = growth;
-        } else {
-            self.memory.pending = 0;
-            self.refused_growth = Some(total);
-        }
-        Ok(permitted)
-    }
-
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory.used -= self.memory.pending;
-        self.memory.pending = 0;
-        Ok(())
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let growth = desired.saturating_sub(current);
-        let total = self.memory.elements.saturating_add(growth);
-        let permitted = self.memory.max.is_none() || total <= TABLE_ELEMENTS;
-        self.memory.pending_elements = if permitted { growth } else { 0 };
-        self.memory.elements += self.memory.pending_elements;
-        Ok(permitted)
-    }
-
-    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory.elements -= self.memory.pending_elements;
-        self.memory.pending_elements = 0;
-        Ok(())
     }
 }
 

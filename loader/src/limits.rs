@@ -1,11 +1,12 @@
-//! Bounds on what a program may take from its host: time, fuel and stack. Memory is bounded by
-//! [`HostState`], which the engine asks before any memory or table grows.
+//! Bounds on what a program may take from its host: time, fuel, stack, and memory, for which the engine asks before any
+//! memory or table grows.
 
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
 
 use crate::error::Error;
 use crate::host::HostState;
@@ -91,6 +92,79 @@ pub(crate) fn watch(
 /// The point in time `timeout` from now; none if that is too far away to be one.
 pub(crate) fn deadline(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
+}
+
+/// A bound on all memories of a store together.
+#[derive(Default)]
+pub(crate) struct MemoryLimit {
+    pub(crate) max: Option<usize>,
+    used: usize,
+    /// What the last permission added, to be taken back if growing fails after all.
+    pending: usize,
+    /// Requests so far, and the numbers of those that are refused whatever the bound.
+    pub(crate) asked: u64,
+    pub(crate) refused: Range<u64>,
+    /// Elements of all tables, and what the last permission added.
+    elements: usize,
+    pending_elements: usize,
+}
+
+/// Elements that all tables together may have where memory is bounded; each takes a pointer or two of the host.
+const TABLE_ELEMENTS: usize = 10_000_000;
+
+impl MemoryLimit {
+    pub(crate) fn of(max: Option<usize>) -> Self {
+        Self { max, ..Self::default() }
+    }
+}
+
+impl ResourceLimiter for HostState {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        let total = self.memory.used.saturating_add(growth);
+        let refused = self.memory.refused.contains(&self.memory.asked);
+        self.memory.asked += 1;
+        let permitted = !refused && self.memory.max.is_none_or(|max| total <= max);
+        if permitted {
+            self.memory.used = total;
+            self.memory.pending = growth;
+        } else {
+            self.memory.pending = 0;
+            self.refused_growth = Some(total);
+        }
+        Ok(permitted)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory.used -= self.memory.pending;
+        self.memory.pending = 0;
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        let total = self.memory.elements.saturating_add(growth);
+        let permitted = self.memory.max.is_none() || total <= TABLE_ELEMENTS;
+        self.memory.pending_elements = if permitted { growth } else { 0 };
+        self.memory.elements += self.memory.pending_elements;
+        Ok(permitted)
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory.elements -= self.memory.pending_elements;
+        self.memory.pending_elements = 0;
+        Ok(())
+    }
 }
 
 /// Runs a function on a thread with a native stack of this size: wasm runs on the stack of its caller, and
