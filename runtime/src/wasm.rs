@@ -108,6 +108,12 @@ unsafe impl Memory for WasmMemory {
     }
 
     #[inline(always)]
+    fn touch(&self, at: Addr) {
+        // SAFETY: as for `load32`. Volatile, so that a load stays whose result nobody wants.
+        unsafe { place(at, 0).cast::<u32>().read_volatile() };
+    }
+
+    #[inline(always)]
     fn store8(&mut self, at: Addr, offset: u32, value: u8) {
         // SAFETY: as for `load8`; the caller stores to tables and free cells only.
         unsafe { place(at, offset).cast::<u8>().write(value) }

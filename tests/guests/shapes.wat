@@ -43,9 +43,9 @@
         (br $next)))
     local.get $good)
 
-  ;; comb(n, at): a spine of n cells of 64 bytes. Each points at six leaves and, with its word at the offset `at` (0 or
-  ;; 60), at the next cell. A marker that goes depth first, in one order of the words or the other, has six objects
-  ;; waiting for each cell of the spine.
+  ;; comb(n, at): a spine of n cells of 128 bytes. Each points at 28 leaves and, with its word at the offset `at` (0 or
+  ;; 124), at the next cell. A marker that goes depth first, in one order of the words or the other, has 28 objects
+  ;; waiting for each cell of the spine, or 20 if it looks ahead at eight.
   (func (export "comb") (param $n i32) (param $at i32) (result i32)
     (local $saved i32) (local $spine i32) (local $cell i32) (local $leaf i32) (local $i i32) (local $k i32)
     (local.set $saved (global.get $gc_sp))
@@ -54,7 +54,7 @@
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
-        (local.set $cell (call $alloc (i32.const 64)))
+        (local.set $cell (call $alloc (i32.const 128)))
         (i32.store (i32.sub (global.get $gc_sp) (i32.const 4)) (local.get $cell))
         (i32.store (i32.add (local.get $cell) (local.get $at)) (local.get $spine))
         (i32.store offset=4 (local.get $cell) (i32.or (i32.shl (local.get $i) (i32.const 1)) (i32.const 1)))
@@ -66,7 +66,7 @@
             (i32.add (local.get $cell) (i32.shl (local.get $k) (i32.const 2)))
             (local.get $leaf))
           (local.set $k (i32.add (local.get $k) (i32.const 1)))
-          (br_if $leaves (i32.lt_u (local.get $k) (i32.const 6))))
+          (br_if $leaves (i32.lt_u (local.get $k) (i32.const 28))))
         (local.set $spine (local.get $cell))
         (i32.store (i32.sub (global.get $gc_sp) (i32.const 8)) (local.get $spine))
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
@@ -88,7 +88,7 @@
             (i32.ne (i32.load (local.get $leaf))
                     (i32.add (i32.load offset=4 (local.get $spine)) (i32.shl (local.get $k) (i32.const 1)))))
           (local.set $k (i32.add (local.get $k) (i32.const 1)))
-          (br_if $leaves (i32.lt_u (local.get $k) (i32.const 6))))
+          (br_if $leaves (i32.lt_u (local.get $k) (i32.const 28))))
         (local.set $n (i32.add (local.get $n) (i32.const 1)))
         (local.set $spine (i32.load (i32.add (local.get $spine) (local.get $at))))
         (br $next)))

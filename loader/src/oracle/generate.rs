@@ -346,7 +346,7 @@ impl Generator {
             let kind = self.rng.random_range(0..9);
             return Op::Burst { count, size, kind, handle: self.handles(count) };
         }
-        let count = *pick(&mut self.rng, &[100, 1000, 4500, 5000]);
+        let count = *pick(&mut self.rng, &[100, 1000, 5000, 9000]);
         let name = self.name();
         if self.rng.random() {
             return Op::Fan { name, count, size };

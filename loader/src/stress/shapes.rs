@@ -59,10 +59,12 @@ pub(super) fn tree(cx: &mut Cx) -> Outcome<Finished> {
 pub(super) fn mark_overflow(cx: &mut Cx) -> Outcome<Finished> {
     // A prime number, so that the stack is full in the middle of a node's leaves.
     const LEAVES: u32 = 61;
-    // Of the entries that the mark stack has without more memory, all but a few hundred are filled
-    // with small leaves; so it is full among the large ones.
-    let room = MARK_STACK_BYTES / 8;
-    let small = room.saturating_sub(600) / LEAVES;
+    // Marking takes so many leaves of a node off the stack to look ahead.
+    const AHEAD: u32 = 8;
+    // Of the entries that the mark stack has without more memory, but for the room that it keeps,
+    // all but a few hundred are filled with small leaves; so it is full among the large ones.
+    let room = (MARK_STACK_BYTES - 2112) / 4;
+    let small = room.saturating_sub(600) / (LEAVES - AHEAD);
     let large = cx.scaled(100, 20);
     let mut vm = cx.instance(NO_MARK_STACK)?;
     let slot = vm.sp();

@@ -40,6 +40,12 @@ impl Addr {
         Self(self.0.wrapping_add(bytes))
     }
 
+    /// The address `bytes` further down, modulo 2^32.
+    #[inline(always)]
+    pub const fn minus(self, bytes: u32) -> Self {
+        Self(self.0.wrapping_sub(bytes))
+    }
+
     /// The bytes from `lower` up to this address.
     #[inline(always)]
     pub const fn since(self, lower: Self) -> u32 {
@@ -117,8 +123,8 @@ impl Block {
     }
 }
 
-/// How many blocks hold `bytes` bytes.
+/// How many blocks hold `bytes` bytes, which is not 0.
 #[inline(always)]
 pub const fn blocks_for(bytes: u32) -> u32 {
-    (bytes >> BLOCK_SHIFT) + (bytes & (BLOCK_SIZE - 1) != 0) as u32
+    ((bytes - 1) >> BLOCK_SHIFT) + 1
 }

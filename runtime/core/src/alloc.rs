@@ -11,18 +11,25 @@
 //!
 //! Finding the runs of a block in its bitmap is the lazy sweep: what the last collection found
 //! dead is reused straight from there, and no free list is built.
+//!
+//! A run that is in use when the pacer calls for a collection goes on after it. What it has left
+//! is zeroed already, and with many size classes in use that is a good part of what is allocated
+//! between two collections.
 
-use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block};
-use crate::block::{Bit, Kind};
+use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block, blocks_for};
+use crate::block::{Bit, Kind, Place};
 use crate::error::ErrorCode;
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::runtime::{Failed, Runtime};
 use crate::size_class::{Class, MAX_SMALL, MAX_TABLE};
 
-/// Entries of the run table: one for each kind of small object, rounded up to a power of two so
-/// that a masked index needs no bounds check.
-pub(crate) const RUNS: usize = 128;
+/// Entries of the table of runs: one for each kind of small object, and so many that any byte is
+/// an index.
+pub(crate) const RUNS: usize = 256;
+/// Entries of the table of sweep lists, rounded up to a power of two so that a masked index needs
+/// no bounds check.
+pub(crate) const LISTS: usize = 128;
 
 /// Free cells in a row. `bump == end` is an empty run, and so is all zeros.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +37,26 @@ pub(crate) const RUNS: usize = 128;
 pub(crate) struct Run {
     pub(crate) bump: Addr,
     pub(crate) end: Addr,
-    pub(crate) start: Addr,
+    /// What of it was counted as allocated already, from its start.
+    pub(crate) counted: Addr,
+    /// Bytes in a cell; 0 for a run that never was.
+    cell_size: u32,
 }
 
 impl Run {
-    pub(crate) const EMPTY: Self = Self { bump: Addr::NULL, end: Addr::NULL, start: Addr::NULL };
+    pub(crate) const EMPTY: Self =
+        Self { bump: Addr::NULL, end: Addr::NULL, counted: Addr::NULL, cell_size: 0 };
+
+    /// Hands out the next cell.
+    #[inline(always)]
+    fn take(&mut self) -> Option<Addr> {
+        let Self { bump, end, cell_size, .. } = *self;
+        if bump == end {
+            return None;
+        }
+        self.bump = bump.plus(cell_size);
+        Some(bump)
+    }
 }
 
 /// Where the next run of a kind comes from.
@@ -44,8 +66,6 @@ pub(crate) struct Sweep {
     pub(crate) block: Block,
     /// Its next cell to look at.
     pub(crate) cell: u32,
-    /// Whether its free cells are zeros.
-    pub(crate) zeroed: bool,
     /// The first of the blocks to sweep after it, and the last.
     pub(crate) first: Block,
     pub(crate) last: Block,
@@ -53,7 +73,7 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     pub(crate) const EMPTY: Self =
-        Self { block: Block::NONE, cell: 0, zeroed: false, first: Block::NONE, last: Block::NONE };
+        Self { block: Block::NONE, cell: 0, first: Block::NONE, last: Block::NONE };
 }
 
 impl<M: Memory> Runtime<M> {
@@ -63,14 +83,7 @@ impl<M: Memory> Runtime<M> {
         if size > MAX_TABLE {
             return None;
         }
-        let class = Class::of_table(size);
-        let run = &mut self.runs[Kind::small(class, atomic).run()];
-        let cell = run.bump;
-        if cell == run.end {
-            return None;
-        }
-        run.bump = cell.plus(class.cell_size());
-        Some(cell)
+        self.runs[usize::from(self.classes.twice_class_of(size) | u8::from(atomic))].take()
     }
 
     /// Allocates, whatever it takes; null, with the reason stored, if it cannot be done.
@@ -78,7 +91,7 @@ impl<M: Memory> Runtime<M> {
         if !self.enter_slow() || self.eager_tick().is_err() {
             return Addr::NULL;
         }
-        if self.is_due() && self.collect().is_err() {
+        if self.is_due() && self.collect(true).is_err() {
             return Addr::NULL;
         }
         let cell = self.alloc_here(size, atomic);
@@ -87,12 +100,12 @@ impl<M: Memory> Runtime<M> {
         }
         let most = self.option(GcOption::MaxPages) * BLOCKS_PER_PAGE;
         let most = most.saturating_sub(self.heap.lo.index());
-        if size > MAX_SMALL && size.div_ceil(BLOCK_SIZE) > most {
+        if size > MAX_SMALL && blocks_for(size) > most {
             self.fail(ErrorCode::SizeTooLarge, size);
             return Addr::NULL;
         }
         // Whatever the pacer says: rather collect than fail. And rather use a larger cell.
-        if self.may_collect() && self.collect().is_err() {
+        if self.may_collect() && self.collect(false).is_err() {
             return Addr::NULL;
         }
         let mut cell_size = size;
@@ -114,56 +127,57 @@ impl<M: Memory> Runtime<M> {
         if size > MAX_SMALL {
             return self.alloc_large(size, atomic);
         }
-        let class = Class::of(size);
-        let kind = Kind::small(class, atomic);
-        let run = self.runs[kind.run()];
-        if run.bump == run.end && !self.refill(kind) {
+        let kind = Kind::small(Class::of(size), atomic);
+        if let Some(cell) = self.runs[kind.run()].take() {
+            return cell;
+        }
+        if !self.refill(kind) {
             return Addr::NULL;
         }
-        let run = &mut self.runs[kind.run()];
-        let cell = run.bump;
-        run.bump = cell.plus(class.cell_size());
-        cell
+        self.runs[kind.run()].take().unwrap_or(Addr::NULL)
     }
 
     /// Finds the next run of a kind: in the block being swept, in the next one, in a free block.
     fn refill(&mut self, kind: Kind) -> bool {
         self.close_run(kind);
+        let mut zeroed = false;
         loop {
-            if self.sweep[kind.run()].block.is_none() && !self.next_block(kind) {
+            if self.sweep[kind.list()].block.is_none() && !self.next_block(kind, &mut zeroed) {
                 return false;
             }
-            if self.carve(kind) {
+            if self.carve(kind, zeroed) {
                 return true;
             }
-            self.sweep[kind.run()].block = Block::NONE;
+            self.sweep[kind.list()].block = Block::NONE;
         }
     }
 
-    fn next_block(&mut self, kind: Kind) -> bool {
-        let first = self.sweep[kind.run()].first;
-        if !first.is_none() {
-            let link = Block::new(self.record(first).link(&self.mem));
-            let sweep = &mut self.sweep[kind.run()];
-            *sweep = Sweep { block: first, cell: 0, zeroed: false, first: link, ..*sweep };
-            return true;
+    /// Takes the next block to sweep; says whether its cells are zeros.
+    fn next_block(&mut self, kind: Kind, zeroed: &mut bool) -> bool {
+        let mut block = self.sweep[kind.list()].first;
+        if !block.is_none() {
+            self.sweep[kind.list()].first = Block::new(self.record(block).link(&self.mem));
+        } else {
+            block = self.take_blocks(1);
+            if block.is_none() {
+                return false;
+            }
+            *zeroed = self.kind(block) == Kind::FRESH;
+            if !*zeroed {
+                self.record(block).clear(&mut self.mem);
+            }
+            self.set_kind(block, kind);
         }
-        let block = self.take_blocks(1);
-        if block.is_none() {
-            return false;
-        }
-        let zeroed = self.kind(block) == Kind::FRESH;
-        self.set_kind(block, kind);
-        let sweep = &mut self.sweep[kind.run()];
-        *sweep = Sweep { block, cell: 0, zeroed, ..*sweep };
+        self.sweep[kind.list()].block = block;
+        self.sweep[kind.list()].cell = 0;
         true
     }
 
     /// Makes the next free cells of the block being swept the run; `false` if there are none.
-    fn carve(&mut self, kind: Kind) -> bool {
-        let sweep = self.sweep[kind.run()];
+    fn carve(&mut self, kind: Kind, zeroed: bool) -> bool {
+        let sweep = self.sweep[kind.list()];
         let record = self.record(sweep.block);
-        let cells = kind.class().cells();
+        let cells = self.classes.cells(kind.class());
         let first = record.find(&self.mem, sweep.cell, cells, false);
         if first == cells {
             return false;
@@ -174,14 +188,15 @@ impl<M: Memory> Runtime<M> {
             end = first + 1;
         }
         record.set_alloc(&mut self.mem, first, end, true);
-        self.sweep[kind.run()].cell = end;
+        self.sweep[kind.list()].cell = end;
         let size = kind.class().cell_size();
         let start = sweep.block.start().plus(first * size);
         let bytes = (end - first) * size;
-        if !kind.is_atomic() && !sweep.zeroed {
+        if !kind.is_atomic() && !zeroed {
             self.mem.fill(start, bytes, 0);
         }
-        self.runs[kind.run()] = Run { bump: start, end: start.plus(bytes), start };
+        self.runs[kind.run()] =
+            Run { bump: start, end: start.plus(bytes), counted: start, cell_size: size };
         self.spend(bytes);
         true
     }
@@ -189,27 +204,57 @@ impl<M: Memory> Runtime<M> {
     /// Counts what the run of a kind has handed out, and gives the rest back.
     fn close_run(&mut self, kind: Kind) {
         let run = self.runs[kind.run()];
-        if run.start.is_null() {
+        if run.counted.is_null() {
             return;
         }
         self.count_run(kind);
         if run.bump != run.end {
-            let block = run.bump.block();
-            let first = kind.class().cell_at(run.bump.since(block.start()));
-            let end = kind.class().cell_at(run.end.since(block.start()));
-            let record = self.record(block);
-            record.set_alloc(&mut self.mem, first, end, false);
             // Bring the sweep back, in case it goes on without a collection.
-            self.sweep[kind.run()].cell = first;
+            self.sweep[kind.list()].cell = self.set_rest(kind, false);
         }
         self.runs[kind.run()] = Run::EMPTY;
     }
 
-    /// Ends all runs, so that the bitmaps say exactly what is allocated.
+    /// Sets or clears the alloc bits of what a run has not handed out; returns its first cell.
+    fn set_rest(&mut self, kind: Kind, set: bool) -> u32 {
+        let run = self.runs[kind.run()];
+        let block = run.bump.block();
+        let first = self.classes.cell_at(kind.class(), run.bump.since(block.start()));
+        let end = self.classes.cell_at(kind.class(), run.end.since(block.start()));
+        self.record(block).set_alloc(&mut self.mem, first, end, set);
+        first
+    }
+
+    /// Ends all runs.
     pub(crate) fn close_runs(&mut self) {
+        self.suspend_runs(false);
+    }
+
+    /// Ends all runs, or suspends those that are in use for the time of a collection: the bitmaps
+    /// say exactly what is allocated. The block of a suspended run is held, not given back.
+    pub(crate) fn suspend_runs(&mut self, keep: bool) {
         let mut kind = Kind::FIRST_SMALL;
         while kind != Kind::END {
-            self.close_run(kind);
+            let run = self.runs[kind.run()];
+            if keep && run.bump != run.end && run.bump != run.counted {
+                self.count_run(kind);
+                self.set_rest(kind, false);
+                self.record(run.bump.block()).set_marked(&mut self.mem, true);
+            } else {
+                self.close_run(kind);
+            }
+            kind = kind.next();
+        }
+    }
+
+    /// Takes suspended runs up again: what they have left is zeroed, and need not be again.
+    pub(crate) fn resume_runs(&mut self) {
+        let mut kind = Kind::FIRST_SMALL;
+        while kind != Kind::END {
+            let run = self.runs[kind.run()];
+            if run.bump != run.end {
+                self.set_rest(kind, true);
+            }
             kind = kind.next();
         }
     }
@@ -217,9 +262,9 @@ impl<M: Memory> Runtime<M> {
     /// Counts what the run of a kind has handed out since it was last counted.
     fn count_run(&mut self, kind: Kind) {
         let run = &mut self.runs[kind.run()];
-        let bytes = run.bump.since(run.start);
-        run.start = run.bump;
-        self.count_allocated(bytes, kind.class().cell_at(bytes));
+        let bytes = run.bump.since(run.counted);
+        run.counted = run.bump;
+        self.count_allocated(bytes, self.classes.cell_at(kind.class(), bytes));
     }
 
     /// Counts what all runs have handed out.
@@ -236,8 +281,9 @@ impl<M: Memory> Runtime<M> {
     #[inline]
     pub(crate) fn is_handed_out(&self, kind: Kind, cell: Addr) -> bool {
         let run = self.runs[kind.run()];
-        // By distance: a run may end at the end of the address space, which is address 0.
-        !kind.is_small() || cell.since(run.bump) >= run.end.since(run.bump)
+        // By distance: a run may end at the end of the address space, which is address 0. Large
+        // objects have no run, and an empty one has no rest.
+        cell.since(run.bump) >= run.end.since(run.bump)
     }
 
     /// Starts again to count for EAGER; called when the option changes.
@@ -250,28 +296,41 @@ impl<M: Memory> Runtime<M> {
 
     /// The base of the allocated object whose cell holds the byte at `at`; null if there is none.
     pub(crate) fn base_of(&self, at: Addr) -> Addr {
-        let mut block = at.block();
-        if block < self.heap.lo || block >= self.heap.hi {
-            return Addr::NULL;
-        }
-        let mut kind = self.kind(block);
-        let mut cell = 0;
+        let block = at.block();
+        let kind = self.kind(block);
+        let mut base = block.start();
         if kind.is_small() {
-            cell = kind.class().cell_at(at.block_offset());
+            let cell = self.classes.cell_at(kind.class(), at.block_offset());
+            base = base.plus(cell * kind.class().cell_size());
         } else if kind == Kind::TAIL {
-            block = self.head_of(block);
-            kind = self.kind(block);
+            base = self.head_of(block).start();
         }
-        if !kind.has_objects() || !self.record(block).is_allocated(&self.mem, Bit::of(cell)) {
-            return Addr::NULL;
+        if self.is_object(base) { base } else { Addr::NULL }
+    }
+
+    /// Where the bits of the object with this base are; `NONE` if there is no such object. Between
+    /// collections the mark bit says whether it has an entry in the wrap-table.
+    #[inline(never)]
+    pub(crate) fn place_of(&self, ptr: Addr) -> Place {
+        // Any address has an entry in the block table.
+        let block = ptr.block();
+        let kind = self.kind(block);
+        let cell = match self.classes.cell_starting_at(kind.class(), ptr.block_offset()) {
+            Some(cell) => cell,
+            None if kind.is_large() && ptr.block_offset() == 0 => 0,
+            None => return Place::NONE,
+        };
+        let record = self.record_inline(block);
+        if record.is_allocated(&self.mem, Bit::of(cell)) && self.is_handed_out(kind, ptr) {
+            Place::new(record, cell)
+        } else {
+            Place::NONE
         }
-        let base = block.start().plus(cell * kind.class().cell_size());
-        if self.is_handed_out(kind, base) { base } else { Addr::NULL }
     }
 
     /// Whether `ptr` is the base of an allocated object.
     pub(crate) fn is_object(&self, ptr: Addr) -> bool {
-        !ptr.is_null() && self.base_of(ptr) == ptr
+        self.place_of(ptr) != Place::NONE
     }
 
     /// Fails with `NOT_AN_OBJECT` if `ptr` is not the base of an allocated object.
@@ -288,12 +347,5 @@ impl<M: Memory> Runtime<M> {
         } else {
             self.record(base.block()).length(&self.mem) * BLOCK_SIZE
         }
-    }
-
-    /// The bit of the object with this base, in the record of its block.
-    #[inline(always)]
-    pub(crate) fn bit_of(&self, base: Addr) -> Bit {
-        let kind = self.kind(base.block());
-        Bit::of(if kind.is_small() { kind.class().cell_at(base.block_offset()) } else { 0 })
     }
 }

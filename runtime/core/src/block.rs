@@ -12,14 +12,17 @@
 //!
 //!  +0       +8       +16      +24            +480     +488     +496     +504
 //! +--------+--------+--------+--------+-----+--------+--------+--------+--------+
-//! | alloc  | mark   | alloc  | mark   | ... | zero   | link   | zero   | flags  |
-//! | pair 0 |        | pair 1 |        |     |        | length |        |        |
+//! | alloc  | mark   | alloc  | mark   | ... | zero   | link   | zero   | dirty  |
+//! | pair 0 |        | pair 1 |        |     |        | length |        | marked |
 //! +--------+--------+--------+--------+-----+--------+--------+--------+--------+
 //! ```
 //!
 //! The two bits of a cell share a cache line, so that testing one and setting the other is one
 //! miss. The alloc words of the pairs 30 and 31 are always zero: the offset of a byte in the
 //! unused end of a block is never taken for an allocated cell.
+//!
+//! The record of a free block is left as it was, so that a collection need not look at the bitmaps
+//! of a block in which nothing is marked: it is cleared when the block is used for cells again.
 
 use crate::addr::{Addr, BLOCK_SIZE};
 use crate::memory::Memory;
@@ -90,6 +93,12 @@ impl Kind {
         self.0 >= Self::LARGE.0
     }
 
+    /// Whether a large object starts in the block.
+    #[inline(always)]
+    pub const fn is_large(self) -> bool {
+        self.0 | 1 == Self::LARGE_ATOMIC.0
+    }
+
     /// Whether the block holds small cells.
     #[inline(always)]
     pub const fn is_small(self) -> bool {
@@ -108,9 +117,15 @@ impl Kind {
         Class::new(self.0 / 2)
     }
 
-    /// The index of the allocation run that serves the kind (where `is_small`), below 128.
+    /// The index of the allocation run that serves the kind (where `is_small`), below 256.
     #[inline(always)]
     pub const fn run(self) -> usize {
+        self.0 as usize & 255
+    }
+
+    /// The index of its sweep list, below 128.
+    #[inline(always)]
+    pub const fn list(self) -> usize {
         self.0 as usize & 127
     }
 
@@ -141,10 +156,52 @@ impl Bit {
     }
 }
 
+/// Where the bits of an object are: the address of its pair of words, and in the upper half the
+/// number of its cell. (In one number, as two would be returned through the linear stack.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(u64);
+
+impl Place {
+    /// That of no object.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Where the bits of a cell are.
+    #[inline(always)]
+    pub(crate) const fn new(record: Record, cell: u32) -> Self {
+        Self(record.0.plus(cell >> 6 << 4).get() as u64 | (cell as u64) << 32)
+    }
+
+    #[inline(always)]
+    const fn pair(self) -> Addr {
+        Addr::new(self.0 as u32)
+    }
+
+    #[inline(always)]
+    const fn mask(self) -> u64 {
+        1 << (self.0 >> 32 & 63)
+    }
+
+    /// Whether the mark bit is set.
+    #[inline(always)]
+    pub(crate) fn is_marked<M: Memory>(self, mem: &M) -> bool {
+        mem.load64(self.pair(), MARK) & self.mask() != 0
+    }
+
+    /// Sets or clears the mark bit, and says so for the block.
+    #[inline(always)]
+    pub(crate) fn set_mark<M: Memory>(self, mem: &mut M, set: bool) {
+        let word = mem.load64(self.pair(), MARK) & !self.mask();
+        mem.store64(self.pair(), MARK, if set { word | self.mask() } else { word });
+        let record = self.pair().get() & !((1 << RECORD_SHIFT) - 1);
+        Record(Addr::new(record)).set_marked(mem, set);
+    }
+}
+
 const MARK: u32 = 8;
 const LINK: u32 = 30 * 16 + MARK;
 const LENGTH: u32 = LINK + 4;
-const FLAGS: u32 = 31 * 16 + MARK;
+const DIRTY: u32 = 31 * 16 + MARK;
+const MARKED: u32 = DIRTY + 4;
 
 impl Record {
     /// The record at this address.
@@ -189,12 +246,31 @@ impl Record {
         mem.load64(self.0.plus(bit.word), MARK) & bit.mask != 0
     }
 
-    /// Sets or clears a cell's mark bit.
+    /// Sets or clears a cell's mark bit, and whether the block may have marks.
     #[inline]
     pub fn set_mark<M: Memory>(self, mem: &mut M, bit: Bit, set: bool) {
+        self.set_marked(mem, set);
         let at = self.0.plus(bit.word);
         let word = mem.load64(at, MARK) & !bit.mask;
         mem.store64(at, MARK, if set { word | bit.mask } else { word });
+    }
+
+    /// Clears all of it.
+    #[inline]
+    pub fn clear<M: Memory>(self, mem: &mut M) {
+        mem.fill(self.0, 1 << RECORD_SHIFT, 0);
+    }
+
+    /// Whether the block may have marks: not, if none was set since the last collection.
+    #[inline]
+    pub fn may_be_marked<M: Memory>(self, mem: &M) -> bool {
+        mem.load32(self.0, MARKED) != 0
+    }
+
+    /// Sets whether the block may have marks.
+    #[inline]
+    pub fn set_marked<M: Memory>(self, mem: &mut M, marked: bool) {
+        mem.store32(self.0, MARKED, marked as u32);
     }
 
     /// Marks an allocated cell; `false` if it is not allocated or marked already.
@@ -206,6 +282,7 @@ impl Record {
             return false;
         }
         mem.store64(at, MARK, marks | bit.mask);
+        self.set_marked(mem, true);
         true
     }
 
@@ -268,12 +345,12 @@ impl Record {
     /// Whether the block holds objects that are marked but were not scanned.
     #[inline]
     pub fn is_dirty<M: Memory>(self, mem: &M) -> bool {
-        mem.load32(self.0, FLAGS) != 0
+        mem.load32(self.0, DIRTY) != 0
     }
 
     /// Sets whether the block holds objects that are marked but were not scanned.
     #[inline]
     pub fn set_dirty<M: Memory>(self, mem: &mut M, dirty: bool) {
-        mem.store32(self.0, FLAGS, dirty as u32);
+        mem.store32(self.0, DIRTY, dirty as u32);
     }
 }

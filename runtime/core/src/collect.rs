@@ -6,38 +6,40 @@ use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::runtime::{Failed, Runtime};
 use crate::stats::Stat;
+use crate::sweep::Found;
 use crate::verify::Invariant;
 
 impl<M: Memory> Runtime<M> {
     /// Finds what can be reached and frees the rest. The host is told of dead wrappers afterwards,
-    /// at the boundary: `Telling::pending` says so.
+    /// at the boundary: `Telling::pending` says so. With `keep`, runs in use go on afterwards, and so
+    /// hold their blocks: right for a collection among many, but not for one that needs the memory.
     ///
     /// # Errors
     ///
     /// `SHADOW_STACK_OVERFLOW`, and nothing has been collected; with VERIFY, `HEAP_CORRUPT` after
     /// the collection.
-    pub(crate) fn collect(&mut self) -> Result<(), Failed> {
+    pub(crate) fn collect(&mut self, keep: bool) -> Result<(), Failed> {
         self.check_shadow_stack()?;
         self.collecting = true;
 
         // Prepare: the bitmaps say exactly what is allocated, and no mark is set.
-        self.close_runs();
         self.flag_wrappers(false);
+        self.suspend_runs(keep);
 
         // Mark.
         self.start_marking();
         self.mark_roots();
-        self.finish_marking();
 
         // Wrappers, while the marks are there.
         self.sort_out_dead_wrappers();
 
         // Reclaim.
-        let blocks = self.reclaim();
+        let found = self.reclaim();
+        self.resume_runs();
         self.flag_wrappers(true);
 
         self.collecting = false;
-        self.account(blocks);
+        self.account(found);
         self.telling.pending = true;
         if self.option(GcOption::Verify) != 0 {
             self.verify_or_fail()?;
@@ -45,17 +47,15 @@ impl<M: Memory> Runtime<M> {
         Ok(())
     }
 
-    fn account(&mut self, blocks: u32) {
-        let found = &self.stack;
-        let work = found.words + found.objects + u64::from(blocks);
-        let (bytes, objects) = (found.bytes, found.objects);
+    fn account(&mut self, found: Found) {
+        let words = found.words.wrapping_add(self.stack.words);
+        let work = words + found.objects + u64::from(found.blocks);
         self.counters[Stat::Collections] += 1;
-        self.pace.dead_bytes = self.counters[Stat::AllocatedBytes] - bytes;
-        self.pace.dead_objects = self.counters[Stat::AllocatedObjects] - objects;
+        self.pace.dead_bytes = self.counters[Stat::AllocatedBytes] - found.bytes;
+        self.pace.dead_objects = self.counters[Stat::AllocatedObjects] - found.objects;
         self.counters[Stat::LastWork] = work;
-        let most = &mut self.counters[Stat::MaxWork];
-        *most = (*most).max(work);
-        self.start_period(bytes);
+        self.counters.raise(Stat::MaxWork, work);
+        self.start_period(found.bytes);
     }
 
     fn verify_or_fail(&mut self) -> Result<(), Failed> {
@@ -77,6 +77,7 @@ impl<M: Memory> Runtime<M> {
     #[inline(never)]
     pub(crate) fn enter_slow(&mut self) -> bool {
         if self.heap.lo.is_none() {
+            self.classes.fill();
             self.set_guard();
             self.start_wrap_table();
             self.start_mark_stack();

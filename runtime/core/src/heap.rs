@@ -131,9 +131,13 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// Gives blocks back to the heap.
-    #[inline(never)]
     pub(crate) fn free_blocks(&mut self, block: Block, count: u32) {
-        self.set_kinds(block, count, Kind::FREE);
+        // Mostly it is one, for which a fill would take longer.
+        let mut distance = 0;
+        while distance < count {
+            self.set_kind(block.plus(distance), Kind::FREE);
+            distance += 1;
+        }
         self.heap.used -= count;
         self.heap.hint = self.heap.hint.min(block);
         self.heap.hopeless = 0;
@@ -141,7 +145,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Starts the search for free blocks from below again.
     pub(crate) fn reset_search(&mut self) {
-        self.heap.run_hint = self.heap.lo;
+        self.heap.run_hint = Block::NONE;
         self.heap.hopeless = 0;
     }
 
@@ -282,7 +286,5 @@ impl<M: Memory> Runtime<M> {
         let start = Block::new(crate::addr::blocks_for(self.heap_start().get()));
         self.heap.lo = start;
         self.heap.hi = start;
-        self.heap.hint = start;
-        self.heap.run_hint = start;
     }
 }

@@ -36,7 +36,9 @@ pub fn alloc<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
 ///
 /// # Errors
 ///
-/// Those of [`Runtime::register_prepare`] and [`Runtime::register_finish`].
+/// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with; `WRAP_TABLE_FULL` if the
+/// table is at its limit and all entries are alive, `HEAP_EXHAUSTED` if there is no memory for a
+/// larger one.
 #[inline]
 pub fn register<H: Host>(
     host: &H,
@@ -46,13 +48,13 @@ pub fn register<H: Host>(
     external: u32,
 ) -> Result<(), Failed> {
     let prepared = host.with(|runtime| runtime.register_prepare(ptr));
-    let told = tell_pending(host, Addr::new(ptr));
-    prepared?;
+    let told = host.with(|runtime| runtime.telling.pending) && tell_pending(host, Addr::new(ptr));
+    let mut place = prepared?;
     host.with(|runtime| {
         if told {
-            runtime.register_recheck(ptr)?;
+            place = runtime.expect_unregistered(ptr)?;
         }
-        runtime.register_finish(ptr, kind, handle, external)
+        runtime.register_finish(place, ptr, kind, handle, external)
     })
 }
 
@@ -84,7 +86,7 @@ pub fn collect<H: Host>(host: &H) -> Result<(), Failed> {
     let outcome = host.with(|runtime| {
         runtime.enter_or_fail()?;
         refused = runtime.refuse_nested();
-        if refused { Ok(()) } else { runtime.collect() }
+        if refused { Ok(()) } else { runtime.collect(false) }
     });
     tell_pending(host, Addr::NULL);
     if refused {
@@ -111,24 +113,15 @@ pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
 
 /// Tells the host what a collection in this call left to be told; `object` is kept alive
 /// meanwhile. Returns whether the host may have run.
-#[inline]
+#[inline(never)]
 fn tell_pending<H: Host>(host: &H, object: Addr) -> bool {
     let pending = host.with(|runtime| runtime.telling.pending);
-    if pending {
-        tell_all(host, object);
-    }
-    pending
-}
-
-#[cold]
-#[inline(never)]
-fn tell_all<H: Host>(host: &H, object: Addr) {
     let level = host.with(|runtime| {
         runtime.telling.pending = false;
-        if runtime.has_dead() { runtime.begin_telling(object) } else { 0 }
+        if pending && runtime.has_dead() { runtime.begin_telling(object) } else { 0 }
     });
     if level == 0 {
-        return;
+        return pending;
     }
     // What fails inside the callback is the callback's to see; the caller's failure stays its own.
     let failure = host.with(|runtime| runtime.failure_words());
@@ -139,6 +132,7 @@ fn tell_all<H: Host>(host: &H, object: Addr) {
         runtime.set_failure_words(failure);
         runtime.end_telling(level);
     });
+    pending
 }
 
 #[inline(always)]

@@ -34,7 +34,7 @@ impl<M: Memory> Runtime<M> {
         self.set_kind(first, if atomic { Kind::LARGE_ATOMIC } else { Kind::LARGE });
         let record = self.record(first);
         record.set_length(&mut self.mem, count);
-        record.set_alloc(&mut self.mem, 0, 1, true);
+        record.set_alloc_word(&mut self.mem, 0, 1);
         let bytes = count * BLOCK_SIZE;
         self.spend(bytes);
         self.count_allocated(bytes, 1);
@@ -44,6 +44,15 @@ impl<M: Memory> Runtime<M> {
     /// The first block of the large object that a `TAIL` block belongs to.
     pub(crate) fn head_of(&self, tail: Block) -> Block {
         Block::new(tail.index() - self.record(tail).length(&self.mem))
+    }
+
+    /// How many cells a block with objects has, and their size in bytes: a large object is one.
+    pub(crate) fn cells_of(&self, block: Block, kind: Kind) -> (u32, u32) {
+        if kind.is_small() {
+            (self.classes.cells(kind.class()), kind.class().cell_size())
+        } else {
+            (1, self.record(block).length(&self.mem) * BLOCK_SIZE)
+        }
     }
 
     fn zero(&mut self, from: Block, end: Block, atomic: bool) {

@@ -5,19 +5,29 @@
 //! allocated. Each test is a look at a table beside the heap: nothing is read or written through
 //! a word before it has passed them all.
 //!
-//! A marked object goes on the mark stack to be scanned, as (address, bytes left to scan). The
-//! stack has a small built-in part and grows by a block at a time. If a block can't be had, the
-//! object's block is noted as dirty instead, and when the stack is empty the dirty blocks are
-//! walked and their marked objects scanned again. Each such walk scans something that was marked
-//! since the last, so it ends, and needs no memory: slower, never wrong. (The method is that of
-//! the Boehm-Demers-Weiser collector; here it is confined to the blocks concerned.)
+//! A marked object goes on the mark stack to be scanned. The stack has a small built-in part and
+//! grows by a block at a time. If a block can't be had, the object's block is noted as dirty
+//! instead, and when the stack is empty the dirty blocks are walked and their marked objects
+//! scanned again. Each such walk scans something that was marked since the last, so it ends, and
+//! needs no memory: slower, never wrong. (The method is that of the Boehm-Demers-Weiser collector;
+//! here it is confined to the blocks concerned.)
 //!
 //! ```text
-//! segment (one block):  +0 previous segment | +4 next segment | +8 entries of 8 bytes ...
+//! segment (one block):  +0 previous segment | +4 its top | +8 BOTTOM | +12 entries ...
+//!
+//! entry:   cell            a cell of a size class: its block says how many bytes
+//!          bytes | SIZED   so many bytes from an address on: roots, large objects, what is left
+//!          word | ODD      a word that may point into a large object, or into the middle of one
 //! ```
+//!
+//! **Looking ahead.** What a scan costs in a heap that is larger than the caches is the first load
+//! from each object. An entry that is far from the object before it is therefore taken off the
+//! stack together with those below it, up to eight, and all of them are touched before the first is
+//! scanned: their misses overlap. Entries near the one before are in the caches, or will be, and
+//! are not held up by this.
 
 use crate::addr::{Addr, BLOCK_SIZE, Block};
-use crate::block::{Bit, Kind};
+use crate::block::{Bit, Kind, Place};
 use crate::memory::{MARK_STACK_BYTES, Memory};
 use crate::options::GcOption;
 use crate::runtime::Runtime;
@@ -25,30 +35,43 @@ use crate::stats::Stat;
 
 /// Objects larger than this are scanned in pieces, so that the mark stack stays short.
 const CHUNK: u32 = 1024;
-/// Bytes of a segment's links.
+/// Bytes in front of a segment's bottom.
 const LINKS: u32 = 8;
-const ENTRY: u32 = 8;
+/// Bytes of an entry, or of a part of one.
+const ENTRY: u32 = 4;
+/// The bits of an entry that are not part of the address.
+const TAG: u32 = 7;
+/// Words to scan; the number of bytes is the entry below.
+const SIZED: u32 = 1;
+/// The entry below is a word that may point to anything.
+const ODD: u32 = 2;
+/// The end of the segment.
+const BOTTOM: u32 = 3;
+/// Bits that are different in the addresses of cells that are far from each other, and the tag.
+const FAR: u32 = !(BLOCK_SIZE - 1) | TAG;
+/// Bytes of the entries that are looked at ahead, at most.
+const AHEAD: u32 = 8 * ENTRY;
 
 /// The mark stack, and what marking has found.
 #[derive(Debug)]
 pub(crate) struct MarkStack {
     /// Where the next entry goes.
     top: Addr,
-    /// One past the segment's last entry.
+    /// Above it there is no room for what one piece of an object refers to.
     limit: Addr,
     /// The segment's first entry.
     bottom: Addr,
+    /// Where the heap starts, and its bytes.
+    lo: Addr,
+    span: u32,
     /// The block that the current segment is in; none for the built-in part.
     segment: Block,
-    /// The first segment beyond the built-in part.
-    first: Block,
     /// Segments beyond the built-in part.
     segments: u32,
     /// The range of blocks in which there may be dirty ones; empty if `dirty_end` is 0.
     dirty: Block,
     dirty_end: Block,
-    pub(crate) bytes: u64,
-    pub(crate) objects: u64,
+    /// Words scanned that are not of marked objects (which `reclaim` counts), or scanned again.
     pub(crate) words: u64,
 }
 
@@ -57,22 +80,14 @@ impl MarkStack {
         top: Addr::NULL,
         limit: Addr::NULL,
         bottom: Addr::NULL,
+        lo: Addr::NULL,
+        span: 0,
         segment: Block::NONE,
-        first: Block::NONE,
         segments: 0,
         dirty: Block::NONE,
         dirty_end: Block::NONE,
-        bytes: 0,
-        objects: 0,
         words: 0,
     };
-}
-
-/// An entry of the mark stack: words to scan. 0 bytes stand for the cell that `base` is in: the
-/// entry is then known as soon as the word is, and need not wait for look-ups to be popped again.
-#[inline(always)]
-fn entry(base: Addr, bytes: u32) -> u64 {
-    u64::from(base.get()) | u64::from(bytes) << 32
 }
 
 impl<M: Memory> Runtime<M> {
@@ -82,23 +97,11 @@ impl<M: Memory> Runtime<M> {
         self.stack.top = self.stack.bottom;
     }
 
-    /// Starts to count. The mark stack is empty: marking ends when it is.
+    /// Starts marking. The mark stack is empty: marking ends when it is.
     pub(crate) fn start_marking(&mut self) {
-        self.stack.bytes = 0;
-        self.stack.objects = 0;
         self.stack.words = 0;
-    }
-
-    /// Gives the memory of the mark stack back.
-    pub(crate) fn finish_marking(&mut self) {
-        let mut segment = self.stack.first;
-        while !segment.is_none() {
-            let next = Block::new(self.mem.load32(segment.start(), 4));
-            self.free_internal(segment, 1);
-            segment = next;
-        }
-        self.stack.first = Block::NONE;
-        self.stack.segments = 0;
+        self.stack.lo = self.heap.lo.start();
+        self.stack.span = self.heap.hi.start().since(self.stack.lo);
     }
 
     /// Marks the object that a word points to, whatever it is.
@@ -107,27 +110,40 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn visit_any(&mut self, at: Addr) {
         let base = self.base_of(at);
         let points = base == at || self.option(GcOption::Interior) != 0;
-        if !base.is_null() && points && !self.is_flagged(base) {
-            self.flag(base, true);
-            self.marked(base, self.size_of(base), self.kind(base.block()));
+        let place = self.place_of(base);
+        if points && place != Place::NONE && !place.is_marked(&self.mem) {
+            self.flag(place, true);
+            if !self.kind(base.block()).is_atomic() {
+                self.push(base, self.size_of(base));
+            }
         }
     }
 
-    fn marked(&mut self, base: Addr, size: u32, kind: Kind) {
-        self.stack.objects += 1;
-        self.stack.bytes += u64::from(size);
-        if !kind.is_atomic() {
-            self.push(base, size);
+    /// Marks what the words of a range point to; it starts and ends on a 4-byte boundary.
+    pub(crate) fn scan_range(&mut self, start: Addr, end: Addr) {
+        let mut start = start;
+        self.stack.words += u64::from(end.since(start) >> 2);
+        if start != end && !start.is_aligned(8) {
+            self.visit_any(Addr::new(self.mem.load32(start, 0)));
+            start = start.plus(4);
         }
+        if start != end && !end.is_aligned(8) {
+            self.visit_any(Addr::new(self.mem.load32(end.minus(4), 0)));
+        }
+        let pairs = end.since(start) & !7;
+        if pairs != 0 {
+            self.push(start, pairs);
+        }
+        self.drain_stack();
     }
 
     /// Puts words to scan on the mark stack; if there is no room, notes their block as dirty.
-    pub(crate) fn push(&mut self, base: Addr, size: u32) {
-        if self.stack.top == self.stack.limit && !self.next_segment() {
-            return self.note_dirty(base.block());
+    pub(crate) fn push(&mut self, base: Addr, bytes: u32) {
+        if self.stack.top > self.stack.limit && !self.next_segment() {
+            self.note_dirty(base.block(), bytes);
+        } else {
+            self.put(base, bytes);
         }
-        self.mem.store64(self.stack.top, 0, entry(base, size));
-        self.stack.top = self.stack.top.plus(ENTRY);
     }
 
     /// Scans what is on the stack, and then the dirty blocks, until nothing is left.
@@ -138,146 +154,205 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Scans everything on the stack. This loop is what a collection spends its time in: the
-    /// common case, an object of a size class, is spelled out, and what it needs is in locals.
+    /// Scans everything on the stack.
     #[inline(never)]
     pub(crate) fn drain_stack(&mut self) {
-        let lo = self.heap.lo.start();
-        let span = self.heap.hi.start().since(lo);
-        let interior = self.option(GcOption::Interior) != 0;
-        let (mut objects, mut bytes, mut words) = (0, 0, 0);
-        let mut top = self.stack.top;
+        let (mut at, mut bytes) = (Addr::NULL, 0);
         loop {
-            if top == self.stack.bottom {
-                if !self.previous_segment() {
-                    break;
+            let popped = self.scan_stack(at, bytes);
+            bytes = 0;
+            match popped & TAG {
+                BOTTOM if self.previous_segment() => {}
+                BOTTOM => return,
+                ODD => {
+                    let word = self.pop();
+                    self.visit_any(Addr::new(word));
                 }
-                top = self.stack.top;
-            }
-            let popped = self.mem.load64(top.plus(ENTRY.wrapping_neg()), 0);
-            let (mut at, mut size) = (Addr::new(popped as u32), (popped >> 32) as u32);
-            if size == 0 {
-                size = self.kind(at.block()).class().cell_size();
-                top = top.plus(ENTRY.wrapping_neg());
-            } else if size > CHUNK {
-                // The rest stays where the entry was.
-                let rest = entry(at.plus(CHUNK), size - CHUNK);
-                self.mem.store64(top.plus(ENTRY.wrapping_neg()), 0, rest);
-                size = CHUNK;
-            } else {
-                top = top.plus(ENTRY.wrapping_neg());
-            }
-            words += u64::from(size >> 2);
-            let end = at.plus(size);
-            while at != end {
-                let word = Addr::new(self.mem.load32(at, 0));
-                at = at.plus(4);
-                if word.since(lo) >= span {
-                    continue;
-                }
-                let kind = self.kind(word.block());
-                if !kind.is_small() {
-                    if kind >= Kind::TAIL {
-                        self.stack.top = top;
-                        self.visit_any(word);
-                        top = self.stack.top;
+                tag => {
+                    at = Addr::new(popped & !TAG);
+                    bytes = if tag == SIZED { self.pop() } else { self.size_of(at) };
+                    if self.stack.top > self.stack.limit && !self.next_segment() {
+                        // No room for what the object may refer to.
+                        self.note_dirty(at.block(), bytes);
+                        bytes = 0;
+                    } else if bytes > CHUNK {
+                        self.put(at.plus(CHUNK), bytes - CHUNK);
+                        bytes = CHUNK;
                     }
-                    continue;
-                }
-                let class = kind.class();
-                let offset = word.block_offset();
-                let cell = class.cell_at(offset);
-                let cell_size = class.cell_size();
-                let mut base = word;
-                if cell * cell_size != offset {
-                    if !interior {
-                        continue;
-                    }
-                    base = word.block().start().plus(cell * cell_size);
-                }
-                let record = self.record_inline(word.block());
-                if !record.try_mark(&mut self.mem, Bit::of(cell)) {
-                    continue;
-                }
-                objects += 1;
-                bytes += u64::from(cell_size);
-                if kind.is_atomic() {
-                    continue;
-                }
-                if top == self.stack.limit {
-                    self.stack.top = top;
-                    self.push(base, 0);
-                    top = self.stack.top;
-                } else {
-                    self.mem.store64(top, 0, entry(base, 0));
-                    top = top.plus(ENTRY);
                 }
             }
         }
-        self.stack.top = top;
-        self.stack.objects += objects;
-        self.stack.bytes += bytes;
-        self.stack.words += words;
     }
 
+    /// Scans `bytes` bytes, and then what is on the stack, as long as that is cells of at most
+    /// [`CHUNK`] bytes and there is room for what they refer to. Returns the entry that is neither,
+    /// which is off the stack.
+    ///
+    /// This loop is what a collection spends its time in. It calls nothing, so that all it needs is
+    /// in registers, and each branch is where the optimiser for size would not have put it.
+    #[inline(never)]
+    fn scan_stack(&mut self, at: Addr, bytes: u32) -> u32 {
+        let (lo, span) = (self.stack.lo, self.stack.span);
+        let ahead = self.mem.regions().mark_stack;
+        let (mut at, mut bytes) = (at, bytes);
+        let mut top = self.stack.top;
+        let mut waiting = 0;
+        let left = loop {
+            if bytes != 0 {
+                let end = at.plus(bytes);
+                loop {
+                    let mut pair = self.mem.load64(at, 0);
+                    if pair != 0 {
+                        loop {
+                            let word = Addr::new(pair as u32);
+                            if word.since(lo) < span {
+                                top = self.mark_word(word, top);
+                            }
+                            pair >>= 32;
+                            if pair == 0 {
+                                break;
+                            }
+                        }
+                    }
+                    at = at.plus(8);
+                    if at == end {
+                        break;
+                    }
+                }
+            }
+            let next;
+            if waiting != 0 {
+                waiting -= ENTRY;
+                next = self.mem.load32(ahead.plus(waiting), 0);
+            } else {
+                top = top.minus(ENTRY);
+                next = self.mem.load32(top, 0);
+                if (next ^ at.get()) & FAR != 0 {
+                    if next & TAG != 0 {
+                        break next;
+                    }
+                    while waiting != AHEAD {
+                        let other = self.mem.load32(top.minus(ENTRY), 0);
+                        if other & TAG != 0 {
+                            break;
+                        }
+                        top = top.minus(ENTRY);
+                        self.mem.touch(Addr::new(other));
+                        self.mem.store32(ahead.plus(waiting), 0, other);
+                        waiting += ENTRY;
+                    }
+                }
+            }
+            at = Addr::new(next);
+            bytes = self.kind(at.block()).class().cell_size();
+            if bytes > CHUNK || top > self.stack.limit {
+                // What was looked at ahead goes back.
+                while waiting != 0 {
+                    waiting -= ENTRY;
+                    let other = self.mem.load32(ahead.plus(waiting), 0);
+                    self.mem.store32(top, 0, other);
+                    top = top.plus(ENTRY);
+                }
+                break next;
+            }
+        };
+        self.stack.top = top;
+        left
+    }
+
+    /// Marks the cell that a word in the range of the heap points to, and puts it on the stack,
+    /// whose top it takes and returns.
+    #[inline(always)]
+    fn mark_word(&mut self, word: Addr, top: Addr) -> Addr {
+        let block = word.block();
+        let kind = self.kind(block);
+        match self.classes.cell_starting_at(kind.class(), word.block_offset()) {
+            Some(cell) => {
+                let bit = Bit::of(cell);
+                if !self.record_inline(block).try_mark(&mut self.mem, bit) || kind.is_atomic() {
+                    return top;
+                }
+                self.mem.store32(top, 0, word.get());
+                top.plus(ENTRY)
+            }
+            None if kind.is_large() || self.option(GcOption::Interior) != 0 => {
+                self.mem.store32(top, 0, word.get());
+                self.mem.store32(top, 4, ODD);
+                top.plus(2 * ENTRY)
+            }
+            None => top,
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> u32 {
+        self.stack.top = self.stack.top.minus(ENTRY);
+        self.mem.load32(self.stack.top, 0)
+    }
+
+    /// Puts words to scan on the stack, in which there is room.
+    #[inline(never)]
+    fn put(&mut self, base: Addr, bytes: u32) {
+        self.mem.store32(self.stack.top, 0, bytes);
+        self.mem.store32(self.stack.top, 4, base.get() | SIZED);
+        self.stack.top = self.stack.top.plus(2 * ENTRY);
+    }
+
+    /// Goes on in a new segment; `false` if there is no memory for it.
     #[cold]
     fn next_segment(&mut self) -> bool {
-        let current = self.stack.segment;
-        let mut next = if current.is_none() {
-            self.stack.first
-        } else {
-            Block::new(self.mem.load32(current.start(), 4))
-        };
-        if next.is_none() {
-            let limit = self.option(GcOption::MarkStackLimit) / BLOCK_SIZE;
-            if self.stack.segments >= limit {
-                return false;
-            }
-            next = self.take_internal(1);
-            if next.is_none() {
-                return false;
-            }
-            self.stack.segments += 1;
-            self.mem.store32(next.start(), 0, current.index());
-            self.mem.store32(next.start(), 4, 0);
-            if current.is_none() {
-                self.stack.first = next;
-            } else {
-                self.mem.store32(current.start(), 4, next.index());
-            }
+        if self.stack.segments >= self.option(GcOption::MarkStackLimit) / BLOCK_SIZE {
+            return false;
         }
+        let next = self.take_internal(1);
+        if next.is_none() {
+            return false;
+        }
+        self.stack.segments += 1;
+        self.mem.store32(next.start(), 0, self.stack.segment.index());
+        self.mem.store32(next.start(), 4, self.stack.top.get());
         self.enter_segment(next);
         self.stack.top = self.stack.bottom;
         true
     }
 
-    /// Goes back to the segment below, which is full; `false` at the built-in part.
+    /// Goes back to the segment below, and gives this one back; `false` at the built-in part.
     #[cold]
     fn previous_segment(&mut self) -> bool {
-        if self.stack.segment.is_none() {
+        let segment = self.stack.segment;
+        if segment.is_none() {
+            self.stack.top = self.stack.bottom;
             return false;
         }
-        let previous = Block::new(self.mem.load32(self.stack.segment.start(), 0));
-        self.enter_segment(previous);
-        self.stack.top = self.stack.limit;
+        self.enter_segment(Block::new(self.mem.load32(segment.start(), 0)));
+        self.stack.top = Addr::new(self.mem.load32(segment.start(), 4));
+        self.stack.segments -= 1;
+        self.free_internal(segment, 1);
         true
     }
 
+    #[inline(never)]
     fn enter_segment(&mut self, segment: Block) {
         self.stack.segment = segment;
-        if segment.is_none() {
-            self.stack.bottom = self.mem.regions().mark_stack;
-            self.stack.limit = self.stack.bottom.plus(MARK_STACK_BYTES);
+        let (start, end) = if segment.is_none() {
+            let start = self.mem.regions().mark_stack;
+            (start.plus(AHEAD), start.plus(MARK_STACK_BYTES))
         } else {
-            self.stack.bottom = segment.start().plus(LINKS);
-            self.stack.limit = segment.start().plus(BLOCK_SIZE);
-        }
+            (segment.start().plus(LINKS), segment.start().plus(BLOCK_SIZE))
+        };
+        // A piece that is scanned needs at most two words for each of its own; and what was looked
+        // at ahead may have to go back.
+        self.stack.limit = end.minus(2 * CHUNK + AHEAD);
+        self.mem.store32(start, 0, BOTTOM);
+        self.stack.bottom = start.plus(ENTRY);
     }
 
-    /// Notes that a block holds an object that is marked and was not scanned.
+    /// Notes that a block holds an object of which `size` bytes were not scanned.
     #[cold]
-    fn note_dirty(&mut self, block: Block) {
+    fn note_dirty(&mut self, block: Block, size: u32) {
+        let block = if self.kind(block) == Kind::TAIL { self.head_of(block) } else { block };
         self.record(block).set_dirty(&mut self.mem, true);
+        self.stack.words = self.stack.words.wrapping_sub(u64::from(size >> 2));
         let empty = self.stack.dirty_end.is_none();
         self.counters[Stat::MarkOverflows] += u64::from(empty);
         self.stack.dirty = if empty { block } else { self.stack.dirty.min(block) };
@@ -298,28 +373,23 @@ impl<M: Memory> Runtime<M> {
                 continue;
             }
             self.record(block).set_dirty(&mut self.mem, false);
-            if kind.is_small() {
-                self.scan_marked(block, kind);
-            } else {
-                let size = self.record(block).length(&self.mem) * BLOCK_SIZE;
-                self.push(block.start(), size);
-                self.drain_stack();
+            let (cells, size) = self.cells_of(block, kind);
+            let mut pair = 0;
+            while pair * 64 < cells {
+                let mut marks = self.record(block).mark_word(&self.mem, pair);
+                while marks != 0 {
+                    let cell = pair * 64 + marks.trailing_zeros();
+                    marks &= marks - 1;
+                    self.scan_again(block.start().plus(cell * size), size);
+                }
+                pair += 1;
             }
         }
     }
 
-    fn scan_marked(&mut self, block: Block, kind: Kind) {
-        let size = kind.class().cell_size();
-        let mut pair = 0;
-        while pair * 64 < kind.class().cells() {
-            let mut marks = self.record(block).mark_word(&self.mem, pair);
-            while marks != 0 {
-                let cell = pair * 64 + marks.trailing_zeros();
-                marks &= marks - 1;
-                self.push(block.start().plus(cell * size), size);
-                self.drain_stack();
-            }
-            pair += 1;
-        }
+    fn scan_again(&mut self, base: Addr, size: u32) {
+        self.stack.words = self.stack.words.wrapping_add(u64::from(size >> 2));
+        self.push(base, size);
+        self.drain_stack();
     }
 }

@@ -62,6 +62,11 @@ pub unsafe trait Memory {
     fn load32(&self, at: Addr, offset: u32) -> u32;
     /// The little-endian double word at `at + offset`, which is 8-byte aligned.
     fn load64(&self, at: Addr, offset: u32) -> u64;
+    /// Loads the word at `at`, which is 4-byte aligned, for its cache line alone.
+    #[inline]
+    fn touch(&self, at: Addr) {
+        core::hint::black_box(self.load32(at, 0));
+    }
     /// Stores a byte.
     fn store8(&mut self, at: Addr, offset: u32, value: u8);
     /// Stores a word; the place is 4-byte aligned.

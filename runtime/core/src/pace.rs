@@ -55,7 +55,7 @@ impl Pace {
 
 impl<M: Memory> Runtime<M> {
     /// Counts bytes against the budget.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn spend(&mut self, bytes: u32) {
         self.pace.carved = self.pace.carved.saturating_add(bytes);
     }
@@ -64,11 +64,16 @@ impl<M: Memory> Runtime<M> {
     /// both budgets are twice as large, so that it takes an unusual callback to be collected in.
     #[inline(never)]
     pub(crate) fn is_due(&mut self) -> bool {
-        let telling = u32::from(self.is_telling());
+        if !self.has_spent(0) {
+            return false;
+        }
+        let telling = self.is_telling();
+        self.has_spent(u32::from(telling)) && self.may_collect()
+    }
+
+    fn has_spent(&self, telling: u32) -> bool {
         let pace = &self.pace;
-        let due = pace.carved >> telling >= pace.budget
-            || pace.registered >> telling >= pace.registrations;
-        due && self.may_collect()
+        pace.carved >> telling >= pace.budget || pace.registered >> telling >= pace.registrations
     }
 
     /// Starts the next period: called at the end of a collection.
@@ -100,6 +105,6 @@ impl<M: Memory> Runtime<M> {
             return Ok(());
         }
         self.pace.eager = 0;
-        self.collect()
+        self.collect(false)
     }
 }

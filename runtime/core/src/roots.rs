@@ -93,19 +93,15 @@ impl<M: Memory> Runtime<M> {
 
     /// Marks from all roots but those that the collection itself knows of.
     pub(crate) fn mark_roots(&mut self) {
-        let base = self.mem.regions().stack_base;
-        let used = self.mem.sp().since(base);
-        let deepest = &mut self.counters[Stat::StackHighWater];
-        *deepest = (*deepest).max(u64::from(used));
-        self.push(base, used);
-        self.drain_stack();
+        let (base, sp) = (self.mem.regions().stack_base, self.mem.sp());
+        self.counters.raise(Stat::StackHighWater, u64::from(sp.since(base)));
+        self.scan_range(base, sp);
         let mut index = 0;
         while index < self.roots.ranges.len {
             let entry = self.roots.ranges.entry(index);
             let start = Addr::new(self.mem.load32(entry, 0));
             let end = Addr::new(self.mem.load32(entry, 4));
-            self.push(start, end.since(start));
-            self.drain_stack();
+            self.scan_range(start, end);
             index += 1;
         }
         let mut slot = 0;

@@ -1,7 +1,7 @@
 //! The state of a runtime: one struct, in parts that belong to the modules.
 
 use crate::addr::Addr;
-use crate::alloc::{RUNS, Run, Sweep};
+use crate::alloc::{LISTS, RUNS, Run, Sweep};
 use crate::error::{ErrorCode, Failure};
 use crate::heap::Heap;
 use crate::mark::MarkStack;
@@ -9,6 +9,7 @@ use crate::memory::Memory;
 use crate::options::{DEFAULTS, GcOption, OPTIONS, RANGES};
 use crate::pace::Pace;
 use crate::roots::Roots;
+use crate::size_class::Lookup;
 use crate::stats::Counters;
 use crate::tables::Tables;
 use crate::tell::Telling;
@@ -49,7 +50,8 @@ pub struct Runtime<M: Memory> {
     pub(crate) counters: Counters,
     // The large parts last: a field at a low address makes shorter wasm.
     pub(crate) runs: [Run; RUNS],
-    pub(crate) sweep: [Sweep; RUNS],
+    pub(crate) sweep: [Sweep; LISTS],
+    pub(crate) classes: Lookup,
     pub(crate) tables: Tables,
 }
 
@@ -59,7 +61,7 @@ impl<M: Memory> Runtime<M> {
         Self {
             mem,
             runs: [Run::EMPTY; RUNS],
-            sweep: [Sweep::EMPTY; RUNS],
+            sweep: [Sweep::EMPTY; LISTS],
             heap: Heap::EMPTY,
             pace: Pace::EMPTY,
             stack: MarkStack::EMPTY,
@@ -67,6 +69,7 @@ impl<M: Memory> Runtime<M> {
             telling: Telling::EMPTY,
             roots: Roots::EMPTY,
             counters: Counters::EMPTY,
+            classes: Lookup::EMPTY,
             tables: Tables::EMPTY,
             options: DEFAULTS,
             static_end: Addr::NULL,

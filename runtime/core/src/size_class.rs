@@ -17,8 +17,8 @@ pub const MAX_SMALL: u32 = 8192;
 /// The largest request whose class is looked up in a table.
 pub const MAX_TABLE: u32 = 1024;
 
-/// Cell sizes in bytes, by class number. This and the tables below are padded to a power of two so
-/// that a masked index needs no bounds check.
+/// Cell sizes in bytes, by class number. Padded to a power of two so that a masked index
+/// needs no bounds check.
 pub static CELL_SIZE: [u16; 64] = [
     0, 0, 0, 0, 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640,
     768, 896, 1024, 1168, 1360, 1632, 2048, 2336, 2720, 3264, 4096, 5456, 8192, 0, 0, 0, 0, 0, 0,
@@ -29,50 +29,6 @@ pub static CELL_SIZE: [u16; 64] = [
 /// last two pairs of words for other fields (see `block.rs`), which costs the 8-byte class 128
 /// cells and no other class anything.
 pub const MAX_CELLS: u32 = 1920;
-
-const RECIP_SHIFT: u32 = 21;
-
-/// `ceil(2^21 / (cell size / 8))`: division of an offset by a cell size, as a multiplication.
-static RECIP: [u32; 64] = {
-    let mut table = [0; 64];
-    let mut class = FIRST_CLASS;
-    while class < END_CLASS {
-        table[class] = (1u32 << RECIP_SHIFT).div_ceil(CELL_SIZE[class] as u32 / 8);
-        class += 1;
-    }
-    table
-};
-
-/// Cells in a block.
-static CELLS: [u16; 64] = {
-    let mut table = [0; 64];
-    let mut class = FIRST_CLASS;
-    while class < END_CLASS {
-        let cells = BLOCK_SIZE / CELL_SIZE[class] as u32;
-        table[class] = if cells > MAX_CELLS { MAX_CELLS } else { cells } as u16;
-        class += 1;
-    }
-    table
-};
-
-/// The class of a request of `size` bytes, at index `(size + 7) / 8`.
-static CLASS_TABLE: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut slot = 0;
-    while slot <= MAX_TABLE as usize / 8 {
-        table[slot] = search(slot as u32 * 8);
-        slot += 1;
-    }
-    table
-};
-
-const fn search(size: u32) -> u8 {
-    let mut class = FIRST_CLASS;
-    while (CELL_SIZE[class] as u32) < size {
-        class += 1;
-    }
-    class as u8
-}
 
 /// The number of a size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,23 +41,13 @@ impl Class {
         Self(number)
     }
 
-    /// The smallest class that holds `size` bytes, at most [`MAX_TABLE`].
-    #[inline(always)]
-    pub fn of_table(size: u32) -> Self {
-        Self(CLASS_TABLE[((size + 7) >> 3) as usize & 255] as u32)
-    }
-
     /// The smallest class that holds `size` bytes, at most [`MAX_SMALL`].
-    #[inline]
-    pub fn of(size: u32) -> Self {
-        if size <= MAX_TABLE {
-            return Self::of_table(size);
+    pub const fn of(size: u32) -> Self {
+        let mut class = FIRST_CLASS;
+        while (CELL_SIZE[class & 63] as u32) < size {
+            class += 1;
         }
-        let mut class = Self::of_table(MAX_TABLE);
-        while class.cell_size() < size {
-            class.0 += 1;
-        }
-        class
+        Self(class as u32)
     }
 
     /// Its number.
@@ -112,21 +58,77 @@ impl Class {
 
     /// Bytes in a cell.
     #[inline(always)]
-    pub fn cell_size(self) -> u32 {
+    pub const fn cell_size(self) -> u32 {
         CELL_SIZE[self.0 as usize & 63] as u32
     }
 
-    /// Cells in a block.
-    #[inline(always)]
-    pub fn cells(self) -> u32 {
-        u32::from(CELLS[self.0 as usize & 63])
+    /// `ceil(2^32 / cell size)`: division of an offset by a cell size, as a multiplication. The
+    /// upper half of the 64-bit product is the quotient; the lower half is below the reciprocal
+    /// itself exactly if there is no remainder (Lemire, Kaser and Kurz, "Faster remainder by direct
+    /// computation", 2019).
+    const fn reciprocal(self) -> u32 {
+        u32::MAX / self.cell_size() + 1
+    }
+}
+
+/// What allocation and marking look up all the time. It is computed at the first use, which takes
+/// less of the wasm file than the tables would.
+#[derive(Debug)]
+pub struct Lookup {
+    /// Twice the class of a request of `size` bytes, at index `(size + 7) / 8`.
+    twice: [u8; MAX_TABLE as usize / 8 + 1],
+    /// By class. 0 for what is no class, where no offset then passes for divisible.
+    reciprocal: [u32; 64],
+}
+
+impl Lookup {
+    /// Tables of zeros.
+    pub const EMPTY: Self = Self { twice: [0; MAX_TABLE as usize / 8 + 1], reciprocal: [0; 64] };
+
+    /// Computes the tables.
+    pub fn fill(&mut self) {
+        let mut slot = 0;
+        let mut number = FIRST_CLASS;
+        while number < END_CLASS {
+            let class = Class::new(number as u32);
+            self.reciprocal[number & 63] = class.reciprocal();
+            while slot * 8 <= class.cell_size() as usize
+                && let Some(entry) = self.twice.get_mut(slot)
+            {
+                *entry = 2 * number as u8;
+                slot += 1;
+            }
+            number += 1;
+        }
     }
 
-    /// The number of the cell that holds the byte at `offset` of a block; also, how many cells make
-    /// up `offset` bytes. It may be past the last cell, for an offset in the unused end of the block.
+    /// Twice the number of the smallest class that holds `size` bytes, at most [`MAX_TABLE`].
     #[inline(always)]
-    pub fn cell_at(self, offset: u32) -> u32 {
-        ((offset >> 3) * RECIP[self.0 as usize & 63]) >> RECIP_SHIFT
+    pub fn twice_class_of(&self, size: u32) -> u8 {
+        self.twice[(size.wrapping_add(7) >> 3) as usize]
+    }
+
+    /// The number of the cell that holds the byte at `offset` of a block of a class; also, how many
+    /// cells make up `offset` bytes. It may be past the last cell, for an offset in the unused end of
+    /// the block.
+    #[inline(never)]
+    pub fn cell_at(&self, class: Class, offset: u32) -> u32 {
+        let reciprocal = self.reciprocal[class.0 as usize & 63];
+        ((u64::from(offset) * u64::from(reciprocal)) >> 32) as u32
+    }
+
+    /// Cells in a block of a class.
+    pub fn cells(&self, class: Class) -> u32 {
+        self.cell_at(class, BLOCK_SIZE).min(MAX_CELLS)
+    }
+
+    /// The number of the cell that starts at `offset` of a block of a class; `None` if none does, or
+    /// if it is no class of cells at all.
+    #[inline(always)]
+    pub fn cell_starting_at(&self, class: Class, offset: u32) -> Option<u32> {
+        let reciprocal = self.reciprocal[class.0 as usize & 63];
+        let product = u64::from(offset) * u64::from(reciprocal);
+        ((product as u32) < reciprocal).then_some((product >> 32) as u32)
     }
 }
 
@@ -138,16 +140,17 @@ const _: () = {
         assert!(is_first || size > CELL_SIZE[class - 1] as u32, "sizes ascend");
         assert!(size.is_multiple_of(if is_first { 8 } else { 16 }), "cells are aligned");
         assert!(is_first || BLOCK_SIZE / size <= MAX_CELLS, "only the first class is cut short");
-        // The division is exact for each multiple of 8 in a block: it suffices to look at the
-        // offsets where the quotient changes.
+        // The division is exact for each offset in a block: it suffices to look at the offsets
+        // where the quotient changes. The remainder is seen to be 0 there and nowhere else.
+        let reciprocal = Class::new(class as u32).reciprocal();
         let mut offset = 0;
-        while offset <= BLOCK_SIZE && offset <= CELLS[class] as u32 * size {
-            let first = ((offset >> 3) * RECIP[class]) >> RECIP_SHIFT;
-            assert!(first == offset / size);
-            let last = offset + size - 8;
-            if last < BLOCK_SIZE {
-                assert!(((last >> 3) * RECIP[class]) >> RECIP_SHIFT == last / size);
-            }
+        while offset <= BLOCK_SIZE {
+            let product = offset as u64 * reciprocal as u64;
+            assert!((product >> 32) as u32 == offset / size && (product as u32) < reciprocal);
+            let last = (offset + size - 1) as u64 * reciprocal as u64;
+            assert!((last >> 32) as u32 == offset / size);
+            // Between the two, the lower half of the product only grows.
+            assert!((product + reciprocal as u64) as u32 >= reciprocal);
             offset += size;
         }
         class += 1;

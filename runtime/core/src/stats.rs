@@ -105,6 +105,14 @@ impl Counters {
     pub(crate) const EMPTY: Self = Self([0; STATS.len()]);
 }
 
+impl Counters {
+    /// Raises a statistic that is the most of something to at least `value`.
+    #[inline(never)]
+    pub(crate) fn raise(&mut self, stat: Stat, value: u64) {
+        self[stat] = self[stat].max(value);
+    }
+}
+
 impl Index<Stat> for Counters {
     type Output = u64;
 
@@ -123,6 +131,7 @@ impl IndexMut<Stat> for Counters {
 
 impl<M: Memory> Runtime<M> {
     /// Counts what was handed out.
+    #[inline(never)]
     pub(crate) fn count_allocated(&mut self, bytes: u32, objects: u32) {
         self.counters[Stat::AllocatedBytes] += u64::from(bytes);
         self.counters[Stat::AllocatedObjects] += u64::from(objects);

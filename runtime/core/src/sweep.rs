@@ -4,9 +4,9 @@
 //! class; the others with free cells make up the list, in address order, from which allocation
 //! takes its runs. No cell is touched: that is left to the allocation that reuses it.
 
-use crate::addr::{Addr, BLOCK_SIZE, Block};
-use crate::alloc::{RUNS, Sweep};
-use crate::block::{Kind, Record};
+use crate::addr::{BLOCK_SIZE, Block};
+use crate::alloc::{LISTS, Sweep};
+use crate::block::{Bit, Kind};
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::runtime::Runtime;
@@ -14,86 +14,97 @@ use crate::runtime::Runtime;
 /// What freed cells are filled with under POISON.
 pub const POISON: u8 = 0xDB;
 
+/// What a collection has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) bytes: u64,
+    pub(crate) objects: u64,
+    /// Words of objects that may hold pointers.
+    pub(crate) words: u64,
+    /// Blocks looked at.
+    pub(crate) blocks: u32,
+}
+
 impl<M: Memory> Runtime<M> {
-    /// Frees everything that is not marked; returns the number of blocks looked at.
-    pub(crate) fn reclaim(&mut self) -> u32 {
-        self.sweep = [Sweep::EMPTY; RUNS];
+    /// Frees everything that is not marked; returns what is.
+    pub(crate) fn reclaim(&mut self) -> Found {
+        self.sweep = [Sweep::EMPTY; LISTS];
+        let mut found = Found::default();
         let mut block = self.heap.lo;
-        let mut blocks = 0;
         while block < self.heap.hi {
             let kind = self.kind(block);
             let mut length = 1;
-            if kind.is_small() {
-                self.reclaim_small(block, kind);
-                blocks += 1;
-            } else if kind.has_objects() {
-                length = self.record(block).length(&self.mem);
-                self.reclaim_large(block, length);
-                blocks += 1;
+            if kind.has_objects() {
+                let (cells, size) = self.cells_of(block, kind);
+                if !kind.is_small() {
+                    length = size / BLOCK_SIZE;
+                }
+                if self.option(GcOption::Poison) != 0 {
+                    self.poison_dead(block, cells, size);
+                }
+                found.blocks += 1;
+                if self.record_inline(block).may_be_marked(&self.mem) {
+                    let live = self.reclaim_marked(block, cells);
+                    if live != cells {
+                        self.list_for_sweep(block, kind);
+                    }
+                    let bytes = u64::from(live) * u64::from(size);
+                    found.objects += u64::from(live);
+                    found.bytes += bytes;
+                    if !kind.is_atomic() {
+                        found.words += bytes >> 2;
+                    }
+                } else {
+                    self.free_blocks(block, length);
+                }
             }
             block = block.plus(length);
         }
         self.reset_search();
-        blocks
+        found
     }
 
-    fn reclaim_small(&mut self, block: Block, kind: Kind) {
-        let record = self.record(block);
-        let cells = kind.class().cells();
-        let size = kind.class().cell_size();
+    /// Frees what is not marked in a block; returns how many objects are.
+    #[inline(always)]
+    fn reclaim_marked(&mut self, block: Block, cells: u32) -> u32 {
+        let record = self.record_inline(block);
+        record.set_marked(&mut self.mem, false);
         let mut live = 0;
         let mut pair = 0;
         while pair * 64 < cells {
             let marks = record.mark_word(&self.mem, pair);
-            if self.option(GcOption::Poison) != 0 {
-                let dead = record.alloc_word(&self.mem, pair) & !marks;
-                self.poison(block.start().plus(pair * 64 * size), size, dead);
-            }
             record.set_alloc_word(&mut self.mem, pair, marks);
             record.set_mark_word(&mut self.mem, pair, 0);
             live += marks.count_ones();
             pair += 1;
         }
-        if live == 0 {
-            self.free_blocks(block, 1);
-        } else if live != cells {
-            self.list_for_sweep(block, kind, record);
-        }
+        live
     }
 
-    fn list_for_sweep(&mut self, block: Block, kind: Kind, record: Record) {
-        record.set_link(&mut self.mem, 0);
-        let sweep = self.sweep[kind.run()];
+    fn list_for_sweep(&mut self, block: Block, kind: Kind) {
+        self.record(block).set_link(&mut self.mem, 0);
+        let sweep = self.sweep[kind.list()];
         if sweep.first.is_none() {
-            self.sweep[kind.run()].first = block;
+            self.sweep[kind.list()].first = block;
         } else {
             let last = self.record(sweep.last);
             last.set_link(&mut self.mem, block.index());
         }
-        self.sweep[kind.run()].last = block;
+        self.sweep[kind.list()].last = block;
     }
 
-    fn reclaim_large(&mut self, block: Block, length: u32) {
-        let record = self.record(block);
-        if record.mark_word(&self.mem, 0) != 0 {
-            record.set_mark_word(&mut self.mem, 0, 0);
-            return;
-        }
-        if self.option(GcOption::Poison) != 0 {
-            self.mem.fill(block.start(), length * BLOCK_SIZE, POISON);
-        }
-        record.set_alloc_word(&mut self.mem, 0, 0);
-        self.free_blocks(block, length);
-    }
-
-    /// Poisons the cells of a bitmap word.
+    /// Poisons the cells of a block that are not marked.
     #[cold]
     #[inline(never)]
-    fn poison(&mut self, first: Addr, size: u32, dead: u64) {
-        let mut dead = dead;
-        while dead != 0 {
-            self.mem.fill(first.plus(dead.trailing_zeros() * size), size, POISON);
-            dead &= dead - 1;
+    fn poison_dead(&mut self, block: Block, cells: u32, size: u32) {
+        let record = self.record(block);
+        let mut cell = 0;
+        while cell < cells {
+            let bit = Bit::of(cell);
+            if record.is_allocated(&self.mem, bit) && !record.is_marked(&self.mem, bit) {
+                self.mem.fill(block.start().plus(cell * size), size, POISON);
+            }
+            cell += 1;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The heap checker: every invariant that the other modules rely on, one code each.
 
 use crate::addr::Block;
-use crate::block::{Bit, Kind};
+use crate::block::{Bit, Kind, Place};
 use crate::memory::Memory;
 use crate::runtime::Runtime;
 
@@ -134,29 +134,19 @@ impl<M: Memory> Runtime<M> {
             return Err(Invariant::Kind);
         }
         let record = self.record(block);
-        let cells = kind.class().cells();
+        let cells = self.classes.cells(kind.class());
+        if record.find(&self.mem, cells, 2048, true) != 2048 {
+            return Err(Invariant::AllocBits);
+        }
         let mut flagged = 0;
-        let mut next = 0;
-        while next < 32 {
-            let pair = next;
-            next += 1;
-            let alloc = record.alloc_word(&self.mem, pair);
-            let first = pair * 64;
-            let valid = match cells.saturating_sub(first) {
-                0 => 0,
-                count @ 1..64 => (1 << count) - 1,
-                _ => u64::MAX,
-            };
-            if alloc & !valid != 0 {
-                return Err(Invariant::AllocBits);
+        let mut pair = 0;
+        while pair < 30 {
+            let marks = record.mark_word(&self.mem, pair);
+            if marks & !record.alloc_word(&self.mem, pair) != 0 {
+                return Err(Invariant::MarkBits);
             }
-            if pair < 30 {
-                let marks = record.mark_word(&self.mem, pair);
-                if marks & !alloc != 0 {
-                    return Err(Invariant::MarkBits);
-                }
-                flagged += marks.count_ones();
-            }
+            flagged += marks.count_ones();
+            pair += 1;
         }
         Ok(flagged)
     }
@@ -184,11 +174,11 @@ impl<M: Memory> Runtime<M> {
         while next != Kind::END {
             let kind = next;
             next = next.next();
-            let (run, sweep) = (self.runs[kind.run()], self.sweep[kind.run()]);
+            let (run, sweep) = (self.runs[kind.run()], self.sweep[kind.list()]);
             if run.bump != run.end {
                 let block = run.bump.block();
-                let first = kind.class().cell_at(run.bump.block_offset());
-                let end = kind.class().cell_at(run.end.since(block.start()));
+                let first = self.classes.cell_at(kind.class(), run.bump.block_offset());
+                let end = self.classes.cell_at(kind.class(), run.end.since(block.start()));
                 let base = block.start().plus(first * kind.class().cell_size());
                 if self.kind(block) != kind || first > end || base != run.bump {
                     return Err(Invariant::Run);
@@ -215,7 +205,8 @@ impl<M: Memory> Runtime<M> {
         while entry < self.wraps.live {
             let ptr = self.wrap_ptr(entry);
             entry += 1;
-            if !self.is_object(ptr) || !self.is_flagged(ptr) {
+            let place = self.place_of(ptr);
+            if place == Place::NONE || !place.is_marked(&self.mem) {
                 return Err(Invariant::WrapEntry);
             }
         }

@@ -19,6 +19,12 @@ pub(crate) struct WrapIndex {
 impl WrapIndex {
     pub(crate) const EMPTY: Self = Self { at: Addr::NULL, capacity: 0, used: 0 };
 
+    /// Whether all entries are in it.
+    #[inline(always)]
+    pub(crate) fn is_valid(&self) -> bool {
+        self.used != 0
+    }
+
     /// Forgets everything, as entries are about to move.
     pub(crate) fn invalidate(&mut self) {
         self.used = 0;
@@ -35,7 +41,7 @@ pub(crate) const fn hash(ptr: Addr) -> u32 {
 impl<M: Memory> Runtime<M> {
     /// The number of a wrapper's entry, which there is.
     pub(crate) fn find_wrapper(&mut self, ptr: Addr) -> u32 {
-        if self.wraps.index.used == 0 && !self.build_index() {
+        if !self.wraps.index.is_valid() && !self.build_index() {
             let mut entry = self.wraps.live - 1;
             while self.wrap_ptr(entry) != ptr {
                 entry -= 1;
@@ -53,10 +59,10 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Notes a new entry, if the index is in use.
-    #[inline]
+    /// Notes a new entry, if the index is valid.
+    #[inline(never)]
     pub(crate) fn index_wrapper(&mut self, ptr: Addr, entry: u32) {
-        if self.wraps.index.used == 0 {
+        if !self.wraps.index.is_valid() {
             return;
         }
         if (self.wraps.index.used + 1) * 4 > self.wraps.index.capacity * 3 {

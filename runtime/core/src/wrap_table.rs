@@ -15,6 +15,7 @@
 //! mark bit says that it has an entry.
 
 use crate::addr::Addr;
+use crate::block::Place;
 use crate::error::ErrorCode;
 use crate::memory::{Memory, WRAP_ENTRY_BYTES, WRAP_TABLE_ENTRIES};
 use crate::options::GcOption;
@@ -65,6 +66,7 @@ impl<M: Memory> Runtime<M> {
         Addr::new(self.mem.load32(self.wrap_entry(entry), 0))
     }
 
+    #[inline(never)]
     fn copy_entry(&mut self, to: u32, from: u32) {
         let (to, from) = (self.wrap_entry(to), self.wrap_entry(from));
         let (low, high) = (self.mem.load64(from, 0), self.mem.load64(from, 8));
@@ -81,24 +83,17 @@ impl<M: Memory> Runtime<M> {
         self.mem.store64(at, 8, high);
     }
 
-    /// Whether the mark bit of an object is set.
+    /// Sets or clears a mark bit, where speed does not count: not inlined.
     #[inline(never)]
-    pub(crate) fn is_flagged(&self, object: Addr) -> bool {
-        self.record_inline(object.block()).is_marked(&self.mem, self.bit_of(object))
-    }
-
-    /// Sets or clears it.
-    #[inline(never)]
-    pub(crate) fn flag(&mut self, object: Addr, set: bool) {
-        let bit = self.bit_of(object);
-        self.record_inline(object.block()).set_mark(&mut self.mem, bit, set);
+    pub(crate) fn flag(&mut self, place: Place, set: bool) {
+        place.set_mark(&mut self.mem, set);
     }
 
     /// Sets or clears the mark bits that say "has an entry".
     pub(crate) fn flag_wrappers(&mut self, set: bool) {
         let mut entry = 0;
         while entry < self.wraps.live {
-            self.flag(self.wrap_ptr(entry), set);
+            self.flag(self.place_of(self.wrap_ptr(entry)), set);
             entry += 1;
         }
     }
@@ -110,27 +105,43 @@ impl<M: Memory> Runtime<M> {
     ///
     /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with.
     #[inline]
-    pub fn register_prepare(&mut self, ptr: u32) -> Result<(), Failed> {
+    pub(crate) fn register_prepare(&mut self, ptr: u32) -> Result<Place, Failed> {
         if !self.enter() {
             return Err(Failed::stored());
         }
-        self.check_unregistered(ptr)?;
+        let place = self.expect_unregistered(ptr)?;
         let room = self.wraps.capacity.min(self.option(GcOption::WrapLimit));
         let full = self.wraps.used >= room;
         let slow = full
             || self.pace.registered >= self.pace.registrations
             || self.pace.carved >= self.pace.budget
             || self.option(GcOption::Eager) != 0;
-        if slow { self.register_slow(Addr::new(ptr), full) } else { Ok(()) }
+        if slow {
+            self.register_slow(Addr::new(ptr), full)?;
+        }
+        Ok(place)
     }
 
-    fn check_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
-        let object = Addr::new(ptr);
-        self.expect_object(object)?;
-        if self.is_flagged(object) {
-            return Err(self.fail(ErrorCode::AlreadyRegistered, ptr));
+    /// Where the bits of an object are that has no entry yet; also when the host ran between the two
+    /// halves of a registration.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`.
+    #[inline(always)]
+    pub(crate) fn expect_unregistered(&mut self, ptr: u32) -> Result<Place, Failed> {
+        let place = self.place_of(Addr::new(ptr));
+        if place == Place::NONE || place.is_marked(&self.mem) {
+            return Err(self.fail_registration(ptr, place));
         }
-        Ok(())
+        Ok(place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fail_registration(&mut self, ptr: u32, place: Place) -> Failed {
+        let none = place == Place::NONE;
+        self.fail(if none { ErrorCode::NotAnObject } else { ErrorCode::AlreadyRegistered }, ptr)
     }
 
     #[cold]
@@ -148,7 +159,7 @@ impl<M: Memory> Runtime<M> {
             self.is_due()
         };
         if outcome.is_ok() && !collected && wanted {
-            outcome = self.collect();
+            outcome = self.collect(!full);
         }
         self.wraps.in_flight = Addr::NULL;
         outcome?;
@@ -171,8 +182,9 @@ impl<M: Memory> Runtime<M> {
     /// `WRAP_TABLE_FULL` if the table is at its limit and all entries are alive;
     /// `HEAP_EXHAUSTED` if there is no memory for a larger table.
     #[inline]
-    pub fn register_finish(
+    pub(crate) fn register_finish(
         &mut self,
+        place: Place,
         ptr: u32,
         kind: u32,
         handle: u32,
@@ -196,23 +208,18 @@ impl<M: Memory> Runtime<M> {
         self.mem.store32(at, 4, kind);
         self.mem.store32(at, 8, handle);
         self.mem.store32(at, 12, external);
-        self.flag(Addr::new(ptr), true);
+        place.set_mark(&mut self.mem, true);
         self.wraps.live += 1;
         self.wraps.used += 1;
-        self.index_wrapper(Addr::new(ptr), entry);
-        self.spend(external);
+        if self.wraps.index.is_valid() {
+            self.index_wrapper(Addr::new(ptr), entry);
+        }
+        if external != 0 {
+            self.spend(external);
+        }
         self.pace.registered += 1;
         self.counters[Stat::ExternalBytes] += u64::from(external);
         Ok(())
-    }
-
-    /// Checks again that an object is unregistered: when the host ran between the two halves.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`.
-    pub fn register_recheck(&mut self, ptr: u32) -> Result<(), Failed> {
-        self.check_unregistered(ptr)
     }
 
     #[cold]
@@ -238,8 +245,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Notes how many wrappers there are: called before there are fewer.
     pub(crate) fn note_wrappers(&mut self) {
-        let peak = &mut self.counters[Stat::WrappersPeak];
-        *peak = (*peak).max(u64::from(self.wraps.live));
+        self.counters.raise(Stat::WrappersPeak, u64::from(self.wraps.live));
     }
 
     /// Takes a wrapper's entry out, for the host to be told at once; `Ok(false)` if it has none.
@@ -251,11 +257,12 @@ impl<M: Memory> Runtime<M> {
         self.enter_or_fail()?;
         let object = Addr::new(ptr);
         self.expect_object(object)?;
-        if !self.is_flagged(object) {
+        let place = self.place_of(object);
+        if !place.is_marked(&self.mem) {
             return Ok(false);
         }
         let entry = self.find_wrapper(object);
-        self.flag(object, false);
+        self.flag(place, false);
         self.note_wrappers();
         self.set_telling_entry(entry);
         // The last of the living fills the gap, and the last of the dead fills that one's.
@@ -317,7 +324,7 @@ impl<M: Memory> Runtime<M> {
         while next < self.wraps.live {
             let entry = next;
             next += 1;
-            if self.is_flagged(self.wrap_ptr(entry)) {
+            if self.place_of(self.wrap_ptr(entry)).is_marked(&self.mem) {
                 if live != entry {
                     self.swap_entries(live, entry);
                 }

@@ -300,14 +300,14 @@ fn interior_decides_whether_an_address_inside_keeps_an_object_alive() {
 #[test]
 fn mark_stack_limit_makes_the_heap_be_walked_instead() {
     for (limit, walked) in [(0, true), (i32::MAX as u32, false)] {
-        let overflows = [0_u32, 60].map(|at| {
+        let overflows = [0_u32, 124].map(|at| {
             let mut guest =
                 Setup::new().option(GcOption::MarkStackLimit, limit).guest("shapes.wat");
-            let comb: u32 = guest.call("comb", (20_000_u32, at));
+            let comb: u32 = guest.call("comb", (5_000_u32, at));
             guest.push_root(comb);
             guest.collect();
-            assert_eq!(guest.call::<_, u32>("comb_intact", (comb, at)), 20_000);
-            assert_eq!(guest.stat(Stat::LiveObjects), 140_000);
+            assert_eq!(guest.call::<_, u32>("comb_intact", (comb, at)), 5_000);
+            assert_eq!(guest.stat(Stat::LiveObjects), 145_000);
             guest.stat(Stat::MarkOverflows)
         });
         assert_eq!(

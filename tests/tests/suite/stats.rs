@@ -311,17 +311,17 @@ fn ranges(gc: &mut Instance) {
     assert_eq!((gc.stat(Stat::RootRanges), gc.stat(Stat::LiveObjects)), (1, 1));
 }
 
-/// Lists whose cells each hold three leaves, before the pointer to the next cell and behind it.
+/// Lists whose cells each hold 15 leaves, more than marking looks ahead at, before the pointer to the next cell and behind it.
 fn overflows(gc: &mut Instance) {
     gc.configure(GcOption::MarkStackLimit, 0).unwrap();
-    for next in [0, 12] {
+    for (slot, next) in [(0, 0), (4, 60)] {
         let mut list = Ptr::NULL;
         for _ in 0..5_000 {
-            let cell = gc.alloc(16).unwrap();
+            let cell = gc.alloc(64).unwrap();
             gc.write_u32(cell.0 + next, list.0).unwrap();
-            gc.set_sp(gc.stack_base() + next);
+            gc.set_sp(gc.stack_base() + slot);
             gc.push_root(cell).unwrap();
-            for word in (0..16).step_by(4).filter(|word| *word != next) {
+            for word in (0..64).step_by(4).filter(|word| *word != next) {
                 let leaf = gc.alloc(8).unwrap();
                 gc.write_u32(cell.0 + word, leaf.0).unwrap();
             }
@@ -330,7 +330,7 @@ fn overflows(gc: &mut Instance) {
     }
     gc.collect().unwrap();
     assert!(gc.stat(Stat::MarkOverflows) > 0);
-    assert_eq!(gc.stat(Stat::LiveObjects), 40_000);
+    assert_eq!(gc.stat(Stat::LiveObjects), 160_000);
     let walked = gc.stat(Stat::MarkOverflows);
     gc.configure(GcOption::MarkStackLimit, i32::MAX as u32).unwrap();
     gc.collect().unwrap();

@@ -6,7 +6,9 @@ use runtime_core::addr::{Addr, BLOCK_SIZE, Block, blocks_for};
 use runtime_core::block::{Bit, Kind, Record};
 use runtime_core::memory::Memory;
 use runtime_core::native::NativeMemory;
-use runtime_core::size_class::{Class, END_CLASS, FIRST_CLASS, MAX_CELLS, MAX_SMALL, MAX_TABLE};
+use runtime_core::size_class::{
+    Class, END_CLASS, FIRST_CLASS, Lookup, MAX_CELLS, MAX_SMALL, MAX_TABLE,
+};
 
 use crate::model::CELL_SIZES;
 
@@ -20,25 +22,34 @@ fn cell_sizes_are_these() {
     assert_eq!(sizes, CELL_SIZES);
 }
 
+fn lookup() -> Lookup {
+    let mut lookup = Lookup::EMPTY;
+    lookup.fill();
+    lookup
+}
+
 #[test]
 fn each_request_gets_the_smallest_cell_that_fits() {
+    let lookup = lookup();
     for size in (0..=MAX_SMALL).step_by(if cfg!(miri) { 11 } else { 1 }) {
         let expected = *CELL_SIZES.iter().find(|&&cell| cell >= size).expect("small");
         assert_eq!(Class::of(size).cell_size(), expected, "{size}");
         if size <= MAX_TABLE {
-            assert_eq!(Class::of_table(size).cell_size(), expected, "{size} in the table");
+            let class = Class::new(u32::from(lookup.twice_class_of(size) / 2));
+            assert_eq!(class.cell_size(), expected, "{size} in the table");
         }
     }
 }
 
 #[test]
 fn little_is_lost() {
+    let lookup = lookup();
     for size in (65..=MAX_SMALL).step_by(if cfg!(miri) { 11 } else { 1 }) {
         let cell = Class::of(size).cell_size();
         assert!(3 * (cell - size) <= cell + 16, "{size} in a cell of {cell}");
     }
     for class in classes().skip(1) {
-        let used = class.cells() * class.cell_size();
+        let used = lookup.cells(class) * class.cell_size();
         assert!(BLOCK_SIZE - used < class.cell_size(), "{class:?} could have one more cell");
         assert!(BLOCK_SIZE - used <= BLOCK_SIZE / 32, "{class:?} leaves {}", BLOCK_SIZE - used);
     }
@@ -46,10 +57,24 @@ fn little_is_lost() {
 
 #[test]
 fn each_byte_of_a_block_is_in_the_cell_of_its_offset() {
+    let lookup = lookup();
     for class in classes() {
-        assert!(class.cells() <= MAX_CELLS);
+        assert!(lookup.cells(class) <= MAX_CELLS);
         for offset in (0..BLOCK_SIZE).step_by(if cfg!(miri) { 37 } else { 1 }) {
-            assert_eq!(class.cell_at(offset), offset / class.cell_size(), "{class:?} + {offset}");
+            let (cell, rest) = (offset / class.cell_size(), offset % class.cell_size());
+            assert_eq!(lookup.cell_at(class, offset), cell, "{class:?} + {offset}");
+            let starting = (rest == 0).then_some(cell);
+            assert_eq!(lookup.cell_starting_at(class, offset), starting, "{class:?} + {offset}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_class_has_no_cells() {
+    let lookup = lookup();
+    for number in (0..FIRST_CLASS).chain(END_CLASS..64) {
+        for offset in [0, 8, 16, 8192] {
+            assert_eq!(lookup.cell_starting_at(Class::new(number as u32), offset), None);
         }
     }
 }
@@ -82,8 +107,8 @@ fn addresses_and_blocks() {
     assert_eq!(at.block().start().plus(40), at);
     assert_eq!(at.since(at.block().start()), 40);
     assert!(at.is_aligned(8) && !at.is_aligned(16));
-    let counts = [0, 1, BLOCK_SIZE, BLOCK_SIZE + 1, u32::MAX].map(blocks_for);
-    assert_eq!(counts, [0, 1, 1, 2, 1 << 18]);
+    let counts = [1, 2, BLOCK_SIZE, BLOCK_SIZE + 1, u32::MAX].map(blocks_for);
+    assert_eq!(counts, [1, 1, 1, 2, 1 << 18]);
 }
 
 #[derive(Clone, Debug)]

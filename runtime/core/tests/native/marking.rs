@@ -51,26 +51,44 @@ fn cramped() -> TestHost {
     TestHost::with_options(&[(GcOption::MarkStackLimit, 0)])
 }
 
-/// A list whose elements hang in front of the rest, so that marking leaves them all on the stack.
-fn list_of_lists(host: &TestHost, length: u32) -> u32 {
+/// Elements of each node of a list of bunches: more than marking looks ahead at.
+const BUNCH: u32 = 15;
+
+/// A list whose nodes have a bunch of elements in front of the rest, so that marking leaves most of
+/// them on the stack.
+fn list_of_bunches(host: &TestHost, length: u32) -> u32 {
     host.push(0);
     let slot = host.sp() - 4;
     for number in 0..length {
-        let pair = host.alloc_root(8);
-        host.write(pair + 4, host.read(slot));
-        let element = host.alloc(16);
-        host.write(pair, element);
-        host.write(element + 4, number | 0x8000_0000);
-        host.write(slot, pair);
+        let node = host.alloc_root(4 * BUNCH + 4);
+        host.write(node + 4 * BUNCH, host.read(slot));
+        for index in 0..BUNCH {
+            let element = host.alloc(16);
+            host.write(node + 4 * index, element);
+            host.write(element + 4, (number * BUNCH + index) | 0x8000_0000);
+        }
+        host.write(slot, node);
         host.pop(1);
     }
     slot
 }
 
+fn check_bunches(host: &TestHost, slot: u32, length: u32) {
+    let mut node = host.read(slot);
+    for number in (0..length).rev() {
+        for index in 0..BUNCH {
+            let element = host.read(node + 4 * index);
+            assert_eq!(host.read(element + 4), (number * BUNCH + index) | 0x8000_0000);
+        }
+        node = host.read(node + 4 * BUNCH);
+    }
+    assert_eq!(node, 0);
+}
+
 #[test]
 fn the_memory_of_the_mark_stack_is_given_back() {
     let host = TestHost::with_options(&[(GcOption::MinHeap, 64 << 20)]);
-    list_of_lists(&host, scaled(40_000));
+    list_of_bunches(&host, scaled(10_000));
     let tables = host.stat(Stat::TableBytes);
     for _ in 0..3 {
         host.collect();
@@ -79,24 +97,19 @@ fn the_memory_of_the_mark_stack_is_given_back() {
         assert_eq!(host.stat(Stat::MarkOverflows), 0);
         host.check();
     }
-    // It was there: 8 bytes for each element.
+    // It was there: 4 bytes for each element.
     assert!(cfg!(miri) || host.stat(Stat::PeakBytes) > host.stat(Stat::HeapBytes) + 200_000);
 }
 
 #[test]
-fn a_list_of_lists_without_mark_stack() {
+fn a_list_of_bunches_without_mark_stack() {
     let host = cramped();
-    let length = scaled(200_000);
-    let slot = list_of_lists(&host, length);
+    let length = scaled(20_000);
+    let slot = list_of_bunches(&host, length);
     host.collect();
-    assert_eq!(host.stat(Stat::LiveObjects), 2 * u64::from(length));
+    assert_eq!(host.stat(Stat::LiveObjects), u64::from((BUNCH + 1) * length));
     assert!(cfg!(miri) || host.stat(Stat::MarkOverflows) > 0);
-    let mut pair = host.read(slot);
-    for number in (0..length).rev() {
-        assert_eq!(host.read(host.read(pair) + 4), number | 0x8000_0000);
-        pair = host.read(pair + 4);
-    }
-    assert_eq!(pair, 0);
+    check_bunches(&host, slot, length);
     host.check();
 }
 
@@ -193,24 +206,28 @@ fn a_random_graph_without_mark_stack() {
 fn large_objects_without_mark_stack() {
     let host = cramped();
     host.configure(GcOption::MinHeap, 64 << 20);
-    let (arrays, pairs) = if cfg!(miri) { (2, 10_u32) } else { (200, 6000) };
+    let (arrays, nodes) = if cfg!(miri) { (2, 10_u32) } else { (200, 3000) };
     host.push(0);
     let slot = host.sp() - 4;
-    // The arrays are at the end of the list, behind elements that fill the stack.
-    for index in 0..pairs {
-        let pair = host.alloc_root(8);
-        let element = host.alloc_root(if index < arrays { 20_000 } else { 16 });
-        host.write(pair, element);
-        host.write(pair + 4, host.read(slot));
-        host.write(slot, pair);
-        host.pop(2);
+    // The arrays are at the end of the list, behind bunches that fill the stack.
+    for index in 0..nodes {
+        let node = host.alloc_root(4 * BUNCH + 4);
+        let bytes = if index < arrays { 20_000 } else { 16 };
+        for element in 0..BUNCH {
+            let element_bytes = if element == BUNCH - 1 { bytes } else { 16 };
+            host.write(node + 4 * element, host.alloc(element_bytes));
+        }
+        host.write(node + 4 * BUNCH, host.read(slot));
+        host.write(slot, node);
+        host.pop(1);
         if index < arrays {
             let leaf = host.alloc(8);
-            host.write(element + 16_400, leaf);
+            host.write(host.read(node + 4 * (BUNCH - 1)) + 16_400, leaf);
         }
     }
     host.collect();
-    assert_eq!(host.stat(Stat::LiveObjects), u64::from(2 * pairs + arrays));
+    let expected = (BUNCH + 1) * nodes + arrays;
+    assert_eq!(host.stat(Stat::LiveObjects), u64::from(expected));
     assert!(cfg!(miri) || host.stat(Stat::MarkOverflows) > 0);
     host.check();
 }
@@ -223,26 +240,28 @@ fn marking_in_a_full_heap() {
     host.push(0);
     let slot = host.sp() - 4;
     let mut length = 0_u64;
-    loop {
+    'full: loop {
         host.push(0);
-        let Ok(element) = host.try_alloc(16, false) else { break };
-        host.write(host.sp() - 4, element);
-        let Ok(pair) = host.try_alloc(8, false) else { break };
+        let Ok(node) = host.try_alloc(4 * BUNCH + 4, false) else { break };
+        host.write(host.sp() - 4, node);
+        for index in 0..BUNCH {
+            let Ok(element) = host.try_alloc(16, false) else { break 'full };
+            host.write(node + 4 * index, element);
+        }
         host.pop(1);
-        host.write(pair, element);
-        host.write(pair + 4, head);
-        head = pair;
+        host.write(node + 4 * BUNCH, head);
+        head = node;
         host.write(slot, head);
         length += 1;
     }
     host.set_sp(slot + 4);
     host.collect();
-    assert_eq!(host.stat(Stat::LiveObjects), 2 * length);
+    assert_eq!(host.stat(Stat::LiveObjects), u64::from(BUNCH + 1) * length);
     assert!(cfg!(miri) || host.stat(Stat::MarkOverflows) > 0);
     let mut found = 0;
     while head != 0 {
         found += 1;
-        head = host.read(head + 4);
+        head = host.read(head + 4 * BUNCH);
     }
     assert_eq!(found, length);
     host.check();
