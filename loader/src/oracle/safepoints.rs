@@ -33,7 +33,9 @@ impl Runner {
         // These look at the budget each time; others only now and then.
         let looks = self.depth() == 0 && (how == How::Try || size > MAX_SMALL);
         let (overdue, may_be_due) = self.due();
+        // As things are before the call: the host's callback may change them.
         let code = self.code_without_memory(m, size);
+        let is_roomy = self.is_roomy(m, size);
         let frame = Frame { allocates: Some(atomic), ..Frame::default() };
         let call = self.call(m, InFlight::Nothing, frame, |m| match how {
             How::Alloc => m.alloc(size),
@@ -49,7 +51,7 @@ impl Runner {
                 return self.expect_no_memory(m, &call, why, (code, size, atomic)).map(|()| None);
             }
         };
-        if call.collections != 0 && !eager && !may_be_due && self.is_roomy(m, size)? {
+        if call.collections != 0 && !eager && !may_be_due && is_roomy {
             return fault(format!("alloc({size}) collects for no reason"));
         }
         self.check_new(m, &call, base, size)?;
@@ -235,10 +237,10 @@ impl Runner {
     }
 
     /// Whether memory is far from being used up, so that it is no reason to collect.
-    fn is_roomy(&self, m: &mut Machine<'_>, size: u32) -> Step<bool> {
-        let most = self.most_pages();
+    fn is_roomy(&self, m: &Machine<'_>, size: u32) -> bool {
         let wanted = blocks_for(size) / 2 + 16;
-        Ok(self.option(GcOption::HeapLimit) == 0 && m.pages().saturating_add(wanted) < most)
+        let pages = m.pages().saturating_add(wanted);
+        self.option(GcOption::HeapLimit) == 0 && pages < self.most_pages()
     }
 
     /// A table could not be had.
