@@ -12,7 +12,8 @@
 //! `gc_sp` above. A host that does not reset `gc_sp` is recognised later: when it asks for a
 //! collection again, having allocated a number of objects since and been told nothing; or when it
 //! allocates twice the budget. Taking a nested call for an outer one by mistake is harmless
-//! inside the runtime: collections may nest between any two calls of the host.
+//! inside the runtime: collections may nest between any two calls of the host, and the objects on
+//! their way to callers outside stay roots.
 
 use crate::addr::Addr;
 use crate::memory::Memory;
@@ -132,7 +133,11 @@ impl<M: Memory> Runtime<M> {
             return false;
         }
         if self.telling.refused != 0 && self.allocated() >= self.telling.refused + MUCH {
-            self.telling.level = 0;
+            // It may be nested after all: what is on its way to the callers outside stays alive. But
+            // if that many levels are left over, nobody else would end them.
+            if self.telling.level == LEVELS as u32 {
+                self.telling.level = 0;
+            }
             return false;
         }
         self.counters[Stat::NestedRefused] += 1;

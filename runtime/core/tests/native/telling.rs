@@ -271,3 +271,27 @@ fn the_error_of_a_call_is_its_own() {
     assert_eq!(host.try_register(object, 1, 3), why);
     assert!(host.is_object(living));
 }
+
+/// A host that asks for a collection, allocates, and asks again is believed the second time, as the runtime may have
+/// missed a trap. It has not: what is on its way to the caller outside lives, and the shadow stack is as it was.
+#[test]
+fn a_second_request_in_the_callback_frees_nothing_in_flight() {
+    let host = TestHost::manual();
+    host.wrapper(1);
+    host.configure(GcOption::Eager, 1);
+    host.on_decref(|host, _, _| {
+        host.configure(GcOption::Eager, 0);
+        host.collect();
+        for _ in 0..20 {
+            host.alloc(16);
+        }
+        host.collect();
+    });
+    let sp = host.sp();
+    let object = host.alloc(24);
+    assert_eq!(host.told_handles(), [1]);
+    assert_eq!((host.stat(Stat::NestedRefused), host.stat(Stat::Collections)), (1, 2));
+    assert!(host.is_object(object), "the object was on its way to the caller");
+    assert_eq!(host.sp(), sp);
+    host.check();
+}
