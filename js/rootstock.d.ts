@@ -260,6 +260,7 @@ export interface RuntimeExports {
     alloc(size: number): number;
     alloc_atomic(size: number): number;
     try_alloc(size: number): number;
+    gc_run(size: number, atomic: number): number;
     register_wrapper(pointer: number, kind: number, handle: number): void;
     register_wrapper_sized(pointer: number, kind: number, handle: number, externalBytes: number): void;
     release_wrapper(pointer: number): number;

@@ -20,6 +20,7 @@ export const EXPORTS = {
     alloc: func(1, ['i32']),
     alloc_atomic: func(1, ['i32']),
     try_alloc: func(1, ['i32']),
+    gc_run: func(2, ['i32']),
     register_wrapper: func(3, []),
     register_wrapper_sized: func(4, []),
     release_wrapper: func(1, ['i32']),

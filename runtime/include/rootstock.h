@@ -42,6 +42,10 @@ GC_SAFEPOINT void *alloc(uint32_t size);        /* zeroed and scanned; traps whe
 GC_SAFEPOINT void *alloc_atomic(uint32_t size); /* for bytes without pointers: not scanned, not zeroed */
 GC_SAFEPOINT void *try_alloc(uint32_t size);    /* as alloc, or null */
 
+/* Where an allocation of this size takes its cells from: {next, end, -, bytes in a cell}. ABI.md says how to use it. */
+struct gc_run { char *next, *end; uint32_t reserved, cell_size; };
+struct gc_run *gc_run(uint32_t size, uint32_t atomic);
+
 /* An object that stands for a value of the host, which is told when it dies. */
 GC_SAFEPOINT void register_wrapper(void *object, uint32_t kind, uint32_t handle);
 GC_SAFEPOINT void register_wrapper_sized(void *object, uint32_t kind, uint32_t handle, uint32_t external_bytes);

@@ -130,6 +130,11 @@ extern "C" fn alloc_atomic(size: u32) -> u32 {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn gc_run(size: u32, atomic: u32) -> u32 {
+    Import.with(|runtime| runtime.run_of(size, atomic != 0) as u32)
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn try_alloc(size: u32) -> u32 {
     alloc_slow(size, false).get()
 }

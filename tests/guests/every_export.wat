@@ -11,6 +11,7 @@
   (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
   (import "runtime" "alloc_atomic" (func $alloc_atomic (param i32) (result i32)))
   (import "runtime" "try_alloc" (func $try_alloc (param i32) (result i32)))
+  (import "runtime" "gc_run" (func $gc_run (param i32 i32) (result i32)))
   (import "runtime" "register_wrapper" (func $register_wrapper (param i32 i32 i32)))
   (import "runtime" "register_wrapper_sized" (func $register_wrapper_sized (param i32 i32 i32 i32)))
   (import "runtime" "release_wrapper" (func $release_wrapper (param i32) (result i32)))
@@ -49,6 +50,10 @@
     (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4)))
     (local.set $pinned (call $try_alloc (i32.const 24)))
     (if (i32.eqz (local.get $pinned)) (then (return (i32.const 5))))
+    ;; both came from the run of their size, in which they were the last
+    (if (i32.ne (i32.add (local.get $pinned) (call $gc_size (local.get $pinned)))
+                (i32.load (call $gc_run (i32.const 24) (i32.const 0))))
+      (then (return (i32.const 24))))
     (call $gc_pin (local.get $pinned))
     (call $gc_add_roots (global.get $gc_program_base) (i32.add (global.get $gc_program_base) (i32.const 8)))
     (local.set $ranged (call $alloc (i32.const 24)))

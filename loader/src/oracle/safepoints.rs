@@ -174,7 +174,7 @@ impl Runner {
             // The host may have freed memory after the failure.
             return Ok(());
         }
-        if !self.is_full(m, blocks_for(size))? {
+        if !self.is_full(m, blocks_for(size.max(1)))? {
             return fault(format!("alloc({size}) fails with blocks free"));
         }
         self.expect_no_cells(size, atomic)
@@ -238,7 +238,7 @@ impl Runner {
 
     /// Whether memory is far from being used up, so that it is no reason to collect.
     fn is_roomy(&self, m: &Machine<'_>, size: u32) -> bool {
-        let wanted = blocks_for(size) / 2 + 16;
+        let wanted = blocks_for(size.max(1)) / 2 + 16;
         let pages = m.pages().saturating_add(wanted);
         self.option(GcOption::HeapLimit) == 0 && pages < self.most_pages()
     }
@@ -317,7 +317,7 @@ impl Runner {
         };
         equal("entries of a wrap-table that has to grow", capacity, entries)?;
         equal("the bytes it has to grow to", u64::from(arg), capacity * 32)?;
-        if self.is_full(m, blocks_for(arg))? {
+        if self.is_full(m, blocks_for(arg.max(1)))? {
             Ok(())
         } else {
             fault("the wrap-table does not grow, with blocks free")

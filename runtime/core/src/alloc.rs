@@ -16,6 +16,8 @@
 //! is zeroed already, and with many size classes in use that is a good part of what is allocated
 //! between two collections.
 
+use core::mem::offset_of;
+
 use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block, blocks_for};
 use crate::block::{Bit, Kind, Place};
 use crate::error::ErrorCode;
@@ -31,7 +33,8 @@ pub(crate) const RUNS: usize = 256;
 /// no bounds check.
 pub(crate) const LISTS: usize = 128;
 
-/// Free cells in a row. `bump == end` is an empty run, and so is all zeros.
+/// Free cells in a row. `bump == end` is an empty run, and so is all zeros. That `bump`, `end` and
+/// `cell_size` are where they are is part of the ABI (`gc_run`).
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Run {
@@ -59,6 +62,10 @@ impl Run {
     }
 }
 
+const _: () = assert!(
+    offset_of!(Run, bump) == 0 && offset_of!(Run, end) == 4 && offset_of!(Run, cell_size) == 12
+);
+
 /// Where the next run of a kind comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sweep {
@@ -84,6 +91,14 @@ impl<M: Memory> Runtime<M> {
             return None;
         }
         self.runs[usize::from(self.classes.twice_class_of(size) | u8::from(atomic))].take()
+    }
+
+    /// The run from which requests of `size` bytes are served: for a program that takes cells from
+    /// it itself. It stays where it is; that of a large size is always empty.
+    #[inline(always)]
+    pub fn run_of(&self, size: u32, atomic: bool) -> *const u8 {
+        let kind = Kind::small(Class::of(size), atomic);
+        (&raw const self.runs[kind.run()]).cast()
     }
 
     /// Allocates, whatever it takes; null, with the reason stored, if it cannot be done.
@@ -127,7 +142,11 @@ impl<M: Memory> Runtime<M> {
         if size > MAX_SMALL {
             return self.alloc_large(size, atomic);
         }
-        let kind = Kind::small(Class::of(size), atomic);
+        let kind = if size <= MAX_TABLE {
+            Kind::from_byte(self.classes.twice_class_of(size) | u8::from(atomic))
+        } else {
+            Kind::small(Class::of(size), atomic)
+        };
         if let Some(cell) = self.runs[kind.run()].take() {
             return cell;
         }
@@ -315,10 +334,8 @@ impl<M: Memory> Runtime<M> {
         // Any address has an entry in the block table.
         let block = ptr.block();
         let kind = self.kind(block);
-        let cell = match self.classes.cell_starting_at(kind.class(), ptr.block_offset()) {
-            Some(cell) => cell,
-            None if kind.is_large() && ptr.block_offset() == 0 => 0,
-            None => return Place::NONE,
+        let Some(cell) = self.classes.cell_starting_at(kind.class(), ptr.block_offset()) else {
+            return Place::NONE;
         };
         let record = self.record_inline(block);
         if record.is_allocated(&self.mem, Bit::of(cell)) && self.is_handed_out(kind, ptr) {

@@ -93,12 +93,6 @@ impl Kind {
         self.0 >= Self::LARGE.0
     }
 
-    /// Whether a large object starts in the block.
-    #[inline(always)]
-    pub const fn is_large(self) -> bool {
-        self.0 | 1 == Self::LARGE_ATOMIC.0
-    }
-
     /// Whether the block holds small cells.
     #[inline(always)]
     pub const fn is_small(self) -> bool {

@@ -264,7 +264,7 @@ impl<M: Memory> Runtime<M> {
     /// cannot reach `static_end`.
     pub fn init(&mut self, static_end: u32) -> Result<(), Failed> {
         let end = Addr::new(static_end).max(self.mem.regions().program_base);
-        if self.static_end_told || !self.heap.lo.is_none() {
+        if !self.static_end.is_null() || !self.heap.lo.is_none() {
             let known = self.heap_start();
             if end != known {
                 return Err(self.fail(ErrorCode::InitTwice, known.get()));
@@ -277,7 +277,6 @@ impl<M: Memory> Runtime<M> {
             return Err(self.fail(ErrorCode::HeapExhausted, static_end));
         }
         self.static_end = end;
-        self.static_end_told = true;
         Ok(())
     }
 

@@ -55,6 +55,7 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
+    #[inline(never)]
     fn zero(&mut self, from: Block, end: Block, atomic: bool) {
         if from < end && !atomic {
             self.mem.fill(from.start(), end.since(from) * BLOCK_SIZE, 0);

@@ -15,9 +15,9 @@
 //! ```text
 //! segment (one block):  +0 previous segment | +4 its top | +8 BOTTOM | +12 entries ...
 //!
-//! entry:   cell            a cell of a size class: its block says how many bytes
-//!          bytes | SIZED   so many bytes from an address on: roots, large objects, what is left
-//!          word | ODD      a word that may point into a large object, or into the middle of one
+//! entry:   object          marked: its block says how many bytes it has
+//!          bytes | SIZED   so many bytes from an address on: roots, what is left of an object
+//!          word | ODD      with INTERIOR, a word that may point into an object
 //! ```
 //!
 //! **Looking ahead.** What a scan costs in a heap that is larger than the caches is the first load
@@ -43,7 +43,7 @@ const ENTRY: u32 = 4;
 const TAG: u32 = 7;
 /// Words to scan; the number of bytes is the entry below.
 const SIZED: u32 = 1;
-/// The entry below is a word that may point to anything.
+/// The entry below is a word that may point anywhere in an object.
 const ODD: u32 = 2;
 /// The end of the segment.
 const BOTTOM: u32 = 3;
@@ -184,7 +184,7 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Scans `bytes` bytes, and then what is on the stack, as long as that is cells of at most
+    /// Scans `bytes` bytes, and then what is on the stack, as long as that is objects of at most
     /// [`CHUNK`] bytes and there is room for what they refer to. Returns the entry that is neither,
     /// which is off the stack.
     ///
@@ -275,7 +275,7 @@ impl<M: Memory> Runtime<M> {
                 self.mem.store32(top, 0, word.get());
                 top.plus(ENTRY)
             }
-            None if kind.is_large() || self.option(GcOption::Interior) != 0 => {
+            None if self.option(GcOption::Interior) != 0 => {
                 self.mem.store32(top, 0, word.get());
                 self.mem.store32(top, 4, ODD);
                 top.plus(2 * ENTRY)

@@ -34,10 +34,10 @@ impl Failed {
 #[repr(C)]
 pub struct Runtime<M: Memory> {
     pub(crate) mem: M,
+    /// As told, but not below `program_base`; null before.
     pub(crate) static_end: Addr,
     last_error: u32,
     last_error_arg: u32,
-    pub(crate) static_end_told: bool,
     /// Whether a collection is going on: found set at an entry, it was interrupted.
     pub(crate) collecting: bool,
     options: [u32; OPTIONS.len()],
@@ -73,7 +73,6 @@ impl<M: Memory> Runtime<M> {
             tables: Tables::EMPTY,
             options: DEFAULTS,
             static_end: Addr::NULL,
-            static_end_told: false,
             collecting: false,
             last_error: 0,
             last_error_arg: 0,

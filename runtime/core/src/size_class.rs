@@ -10,6 +10,9 @@ use crate::addr::BLOCK_SIZE;
 /// The number of the first size class. A class and its number are two views of the byte in the
 /// block table (see [`crate::block::Kind`]), where lower numbers mean other things.
 pub const FIRST_CLASS: usize = 4;
+/// The class of the first block of a large object: one cell at its start, of a size that is not in
+/// the table but in the block's record.
+const LARGE_CLASS: usize = 3;
 /// One more than the number of the last size class.
 pub const END_CLASS: usize = FIRST_CLASS + 31;
 /// The largest request that a size class serves, in bytes.
@@ -20,9 +23,9 @@ pub const MAX_TABLE: u32 = 1024;
 /// Cell sizes in bytes, by class number. Padded to a power of two so that a masked index
 /// needs no bounds check.
 pub static CELL_SIZE: [u16; 64] = [
-    0, 0, 0, 0, 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640,
-    768, 896, 1024, 1168, 1360, 1632, 2048, 2336, 2720, 3264, 4096, 5456, 8192, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 65535, 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512,
+    640, 768, 896, 1024, 1168, 1360, 1632, 2048, 2336, 2720, 3264, 4096, 5456, 8192, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
 /// The most cells a block may have: 30 words of 64 bits. The bitmap record of a block keeps its
@@ -41,10 +44,10 @@ impl Class {
         Self(number)
     }
 
-    /// The smallest class that holds `size` bytes, at most [`MAX_SMALL`].
+    /// The smallest class that holds `size` bytes; above [`MAX_SMALL`] it is [`END_CLASS`].
     pub const fn of(size: u32) -> Self {
         let mut class = FIRST_CLASS;
-        while (CELL_SIZE[class & 63] as u32) < size {
+        while class < END_CLASS && (CELL_SIZE[class] as u32) < size {
             class += 1;
         }
         Self(class as u32)
@@ -77,7 +80,8 @@ impl Class {
 pub struct Lookup {
     /// Twice the class of a request of `size` bytes, at index `(size + 7) / 8`.
     twice: [u8; MAX_TABLE as usize / 8 + 1],
-    /// By class. 0 for what is no class, where no offset then passes for divisible.
+    /// By class. 0 for what is no class, where no offset then passes for divisible; 1 for large
+    /// objects, where only the offset 0 does.
     reciprocal: [u32; 64],
 }
 
@@ -87,6 +91,7 @@ impl Lookup {
 
     /// Computes the tables.
     pub fn fill(&mut self) {
+        self.reciprocal[LARGE_CLASS] = 1;
         let mut slot = 0;
         let mut number = FIRST_CLASS;
         while number < END_CLASS {

@@ -43,6 +43,19 @@ fn lists_are_built_and_summed() {
 }
 
 #[test]
+fn cells_are_taken_from_a_run_without_a_call() {
+    for (setup, n) in [(easy(), 100_000_u32), (hard(), 300)] {
+        let mut guest = setup.guest("inline.wat");
+        assert_eq!(guest.call::<_, i64>("main", n), i64::from(n) * (i64::from(n) + 1) / 2);
+        assert_eq!(guest.verify(), 0);
+        assert_eq!(guest.stat(Stat::AllocatedObjects), 2 * i64::from(n));
+        assert!(guest.stat(Stat::Collections) > 0);
+        guest.collect();
+        assert_eq!(guest.stat(Stat::LiveObjects), 0);
+    }
+}
+
+#[test]
 fn binary_trees_are_built_and_counted() {
     for (setup, rounds, depth) in [(easy(), 40_u32, 14_u32), (hard(), 3, 7)] {
         let mut guest = setup.guest("shapes.wat");
