@@ -276,6 +276,7 @@ fn page_task(page: &Page) -> Result<ExitCode, Refused> {
     let text = page.folder.join("performance.md");
     // A page that cannot be written is known before a quarter of an hour has gone.
     page::check(&text)?;
+    build_rivals()?;
     let plan = Plan {
         workloads: page.selection.workloads()?,
         rivals: rival::all(),
@@ -299,6 +300,15 @@ fn page_task(page: &Page) -> Result<ExitCode, Refused> {
             .map_err(|error| Refused(format!("{} cannot be drawn: {error}", path.display())))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has the script build whom we are measured beside. What it cannot build it says, and the report too.
+fn build_rivals() -> Result<(), Refused> {
+    let script = root().join("bench/rivals/build");
+    Command::new(&script)
+        .status()
+        .map(drop)
+        .map_err(|error| Refused(format!("{} cannot be run: {error}", script.display())))
 }
 
 fn compare_task(compare: &Compare) -> Result<ExitCode, Refused> {

@@ -276,10 +276,9 @@ fn take(
     if cell.spent >= plan.patience {
         return;
     }
-    let start = Instant::now();
     match turn(&mut || running.sample()) {
         Ok(sample) => {
-            cell.spent += start.elapsed();
+            cell.spent += sample.time.max(TURN);
             cell.add(workload, &sample);
         }
         Err(reason) => {
