@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use crate::growth::Growth;
 use crate::page::Measured;
-use crate::report::{RowReport, number};
+use crate::report::{CellReport, RowReport, number};
 
 /// A chart was drawn, or why not.
 pub type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -145,20 +145,24 @@ pub fn pauses(measured: &Measured, path: &Path) -> Drawn {
     let root = SVGBackend::new(path, (1_200, 340)).into_drawing_area();
     root.fill(&WHITE)?;
     for (row, area) in rows.iter().zip(root.split_evenly((1, 3))) {
+        let cells: Vec<&CellReport> =
+            shown.iter().filter_map(|id| row.cells.iter().find(|cell| cell.id == *id)).collect();
+        let counts = cells.iter().flat_map(|cell| &cell.pause_histogram).map(|bar| bar.1);
+        // Room for the legend above the lines.
+        let most = counts.max().unwrap_or(1) as f64 * 20.0;
         let mut chart = ChartBuilder::on(&area)
             .caption(format!("{}: pauses by length, µs", row.title), ("sans-serif", 13))
             .margin(10)
             .x_label_area_size(28)
             .y_label_area_size(46)
-            .build_cartesian_2d((5.0..10e6_f64).log_scale(), (0.8..1e6_f64).log_scale())?;
+            .build_cartesian_2d((5.0..1e6_f64).log_scale(), (0.8..most).log_scale())?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
             .x_label_formatter(&|x| format!("{x:.0}"))
             .y_label_formatter(&|y| format!("{y:.0}"))
             .draw()?;
-        let cells = shown.iter().filter_map(|id| row.cells.iter().find(|cell| cell.id == *id));
-        for (cell, colour) in cells.zip(COLOURS) {
+        for (cell, colour) in cells.into_iter().zip(COLOURS) {
             let line = cell.pause_histogram.iter().map(|&(micros, count)| (micros, count as f64));
             chart
                 .draw_series(LineSeries::new(line, colour.stroke_width(2)).point_size(2))?

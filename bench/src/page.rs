@@ -14,6 +14,7 @@ use crate::report::{CellReport, Report, RowReport, mebibytes, number};
 use crate::rival::Form;
 use crate::rounds::{self, Plan};
 use crate::tools::Tools;
+use crate::workload::Scale;
 
 /// What stands before and after the part that is written here.
 const START: &str = "<!-- table: written by bench -->";
@@ -37,6 +38,10 @@ pub fn measure(plan: &Plan, tools: &Tools, mut say: impl FnMut(&str)) -> Result<
     let rows = rounds::run(plan, tools, &mut say);
     let mut about = about::machine();
     about.push(("rounds".to_owned(), plan.rounds.to_string()));
+    if plan.scale != Scale::Full {
+        let size = "a quick run, whose workloads are smaller than their names say";
+        about.push(("size".to_owned(), size.to_owned()));
+    }
     let report = Report::new(&rows, about);
     let here = plan.rivals.iter().filter(|rival| rival.runs_here());
     let mut instances = Vec::new();
