@@ -13,7 +13,7 @@ use crate::workload;
 /// The option's number in the ABI.
 const GROWTH_PERCENT: u32 = 4;
 /// Its values. 100 is the default, which the others are compared with.
-const VALUES: [u32; 7] = [12, 25, 50, 100, 200, 400, 800];
+const VALUES: [u32; 6] = [25, 50, 100, 200, 400, 800];
 /// A heap of many small trees, and one that is mostly a long list.
 const WORKLOADS: [&str; 3] = ["trees", "live1m", "slots"];
 
@@ -50,6 +50,7 @@ pub fn measure(
         workloads: WORKLOADS.iter().filter_map(|id| workload::find(id)).collect(),
         rivals: rivals.into(),
         details: true,
+        rounds: plan.rounds.min(3),
         ..plan.clone()
     };
     let rows = rounds::run(&plan, tools, say);
