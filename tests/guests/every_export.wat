@@ -50,9 +50,8 @@
     (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4)))
     (local.set $pinned (call $try_alloc (i32.const 24)))
     (if (i32.eqz (local.get $pinned)) (then (return (i32.const 5))))
-    ;; both came from the run of their size, in which they were the last
-    (if (i32.ne (i32.add (local.get $pinned) (call $gc_size (local.get $pinned)))
-                (i32.load (call $gc_run (i32.const 24) (i32.const 0))))
+    ;; they came from the run of their size, which serves others too and stays where it is
+    (if (i32.ne (call $gc_run (i32.const 24) (i32.const 0)) (call $gc_run (i32.const 32) (i32.const 0)))
       (then (return (i32.const 24))))
     (call $gc_pin (local.get $pinned))
     (call $gc_add_roots (global.get $gc_program_base) (i32.add (global.get $gc_program_base) (i32.const 8)))

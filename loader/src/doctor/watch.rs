@@ -55,6 +55,10 @@ fn wrap_all(
     store: &mut impl AsContextMut<Data = HostState>,
     shared: &Shared,
 ) -> wasmtime::Result<()> {
+    // The doctor has to see each allocation: a run that is always empty, in the zeros at the foot of memory.
+    define!(linker, shared, "runtime", "gc_run", |_state, _cx, _size: u32, _atomic: u32| -> u32 {
+        Ok(0)
+    });
     for call in [Call::Alloc, Call::AllocAtomic, Call::TryAlloc] {
         define!(linker, shared, "runtime", call.name(), |state, cx, size: u32| -> u32 {
             state.allocate(&mut cx, call, size)

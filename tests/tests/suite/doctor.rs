@@ -117,7 +117,7 @@ fn the_planted_bugs_are_not_seen_without_the_doctor() {
 }
 
 /// Every guest that is right, and what it answers: the same as without the doctor.
-const CORRECT: [(&str, &str, &[i32]); 17] = [
+const CORRECT: [(&str, &str, &[i32]); 18] = [
     ("list.wat", "main", &[3_000]),
     ("list.wat", "churn", &[5, 500]),
     ("list.wat", "garbage", &[20_000, 24]),
@@ -133,6 +133,7 @@ const CORRECT: [(&str, &str, &[i32]); 17] = [
     ("closures.wat", "join", &[500]),
     ("grow.wat", "main", &[10, 2, 50, 100]),
     ("grow.wat", "early", &[3, 1_000]),
+    ("inline.wat", "main", &[3_000]),
     ("shapes.wat", "trees", &[3, 8]),
     ("table.wat", "main", &[60, 3_000, 2_000]),
 ];
