@@ -131,6 +131,7 @@ const CORRECT: [(&str, &str, &[i32]); 18] = [
     ("deep.wat", "main", &[2_000]),
     ("closures.wat", "fold", &[500]),
     ("closures.wat", "join", &[500]),
+    ("inline.wat", "main", &[1_000]),
     ("grow.wat", "main", &[10, 2, 50, 100]),
     ("grow.wat", "early", &[3, 1_000]),
     ("inline.wat", "main", &[3_000]),
@@ -374,6 +375,14 @@ fn backtraces_follow_tail_calls_and_exceptions() {
     assert_eq!(names(&found.allocated), ["make", "main"]);
     assert_eq!(names(&found.freed), ["make", "main"]);
     assert_eq!(found.culprit.as_ref().and_then(|frame| frame.function.as_deref()), Some("main"));
+}
+
+/// Cells that a program takes without a call are no secret: under the doctor there are none, and so each is a call.
+#[test]
+fn allocations_without_a_call_are_seen_too() {
+    let mut found = Patient::of(&guest("inline.wat"));
+    found.call("main", &[500]).unwrap();
+    assert_eq!(found.doctor.summary().allocations, 1_000);
 }
 
 /// Programs that grow deep and wide still end in time.
