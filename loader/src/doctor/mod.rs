@@ -101,8 +101,7 @@ impl Doctor {
         instance.configure(GcOption::Interior, interior)?;
         let mut believed = BTreeMap::new();
         for (option, value) in [
-            // So seldom that it never comes; but a run then is of one cell, so that every allocation is a call.
-            (GcOption::Eager, i32::MAX.cast_unsigned()),
+            (GcOption::Eager, 0),
             (GcOption::GrowthPercent, 10_000),
             (GcOption::MinHeap, i32::MAX.cast_unsigned()),
         ] {

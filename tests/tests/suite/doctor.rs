@@ -131,7 +131,6 @@ const CORRECT: [(&str, &str, &[i32]); 18] = [
     ("deep.wat", "main", &[2_000]),
     ("closures.wat", "fold", &[500]),
     ("closures.wat", "join", &[500]),
-    ("inline.wat", "main", &[1_000]),
     ("grow.wat", "main", &[10, 2, 50, 100]),
     ("grow.wat", "early", &[3, 1_000]),
     ("inline.wat", "main", &[3_000]),
