@@ -134,7 +134,7 @@ impl Generator {
             self.scripts.truncate(depth - 1);
             self.scripts.resize(depth, 0);
             let busy = self.rng.random_range(0..100) < self.busy >> (depth - 1);
-            self.scripts[depth - 1] = if busy { self.rng.random_range(1..6) } else { 0 };
+            self.scripts[depth - 1] = if busy { self.rng.random_range(1..8) } else { 0 };
             self.catches = self.rng.random();
         }
         let left = self.scripts.get_mut(depth - 1)?;
@@ -337,10 +337,10 @@ impl Generator {
 
     /// Many objects at once: what makes tables grow and the mark stack overflow.
     fn many(&mut self, model: &Model) -> Op {
-        if matches!(model.option(GcOption::Eager), 1..1000) || !model.calls.is_empty() {
-            return Op::Collect;
-        }
         let size = self.rng.random_range(0..40);
+        if matches!(model.option(GcOption::Eager), 1..1000) || !model.calls.is_empty() {
+            return Op::Burst { count: 20, size, kind: 1, handle: self.handles(20) };
+        }
         if self.rng.random() {
             let count = *pick(&mut self.rng, &[100, 600, 1500, 5000]);
             let kind = self.rng.random_range(0..9);

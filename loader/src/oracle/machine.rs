@@ -86,7 +86,7 @@ impl<'a> Machine<'a> {
         match (error.downcast_ref::<Trap>(), self.last_error()?) {
             (Some(Trap::UnreachableCodeReached), Some(failure)) => Ok(Err(failure)),
             (Some(Trap::UnreachableCodeReached), None) => fault("a bare trap: no error is stored"),
-            _ => fault(format!("the call stopped: {:#}", error.root_cause())),
+            _ => fault(format!("the call does not end as it should: {:#}", error.root_cause())),
         }
     }
 

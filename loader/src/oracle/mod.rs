@@ -46,8 +46,9 @@ pub use coverage::Coverage;
 pub use model::Rules;
 pub use program::{How, Name, Op, Program, Script, Word};
 
-/// A program that takes longer has hung: most take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// Instructions that a program may take; one that takes more has hung. Time would be no measure: a case is to be the same
+/// on any machine, however busy it is.
+const FUEL: u64 = 5_000_000_000;
 
 /// A difference between the runtime and the model.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ impl Subject {
     }
 
     fn config() -> Config {
-        Config { timeout: Some(PATIENCE), ..Config::default() }
+        Config { fuel: Some(FUEL), ..Config::default() }
     }
 }
 

@@ -344,6 +344,10 @@ impl Runner {
             _ => return fault("a call that returns twice"),
         };
         let callbacks = frame.marker.is_some();
+        if callbacks && frame.releases.is_none() {
+            // The runtime has looked for one more to tell.
+            state.refused_at = None;
+        }
         // The runtime takes its slot back if it is the topmost.
         if frame.marker.is_some_and(|marker| state.model.stack.len() == marker + 1) {
             state.model.stack.pop();
