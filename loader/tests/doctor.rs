@@ -162,6 +162,23 @@ fn run_collects_in_a_window_of_allocations() {
     }
 }
 
+/// The window counts what a program allocates without a call as well: the last of 2,000 is in it.
+#[test]
+fn the_window_counts_allocations_without_a_call() {
+    let collections = |window: &[&str]| {
+        let mut args = vec!["run", "tests/guests/inline.wat", "--json"];
+        args.extend(window);
+        args.extend(["--invoke", "main", "1000"]);
+        let output = loader(&args);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+        assert_eq!(json["results"][0], 500_500, "{}", stderr(&output));
+        json["stats"]["COLLECTIONS"].as_i64()
+    };
+    assert_eq!(collections(&["--eager-from", "1991"]), Some(10));
+    assert_eq!(collections(&["--eager-from", "2001"]), Some(0));
+    assert_eq!(collections(&["--eager-from", "11", "--eager-until", "20"]), Some(10));
+}
+
 #[test]
 fn a_poisoned_address_is_explained() {
     let program = file(

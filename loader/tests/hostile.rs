@@ -1,19 +1,49 @@
 //! Programs that mean harm: what they can do to the host through the command is bounded, and said in words.
 
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// Runs the command; checks that it did not panic.
+/// Longer than anything here may take, on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs the command; checks that it ends, and did not panic.
 fn loader(args: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_loader"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loader"))
         .args(args)
         .env("RUST_BACKTRACE", "1")
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("the command starts");
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (out, err) = (thread::spawn(|| all(out)), thread::spawn(|| all(err)));
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the command can be waited for") {
+            break status;
+        }
+        if began.elapsed() > PATIENCE {
+            let _ = child.kill();
+            panic!("`loader {}` hangs", args.join(" "));
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let read = |reader: thread::JoinHandle<Vec<u8>>| reader.join().expect("the pipe is read");
+    let output = Output { status, stdout: read(out), stderr: read(err) };
     let errors = stderr(&output);
     assert!(!errors.contains("panicked"), "`loader {}` says\n{errors}", args.join(" "));
     output
+}
+
+fn all(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.read_to_end(&mut bytes);
+    }
+    bytes
 }
 
 fn stderr(output: &Output) -> String {

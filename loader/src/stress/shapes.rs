@@ -29,7 +29,8 @@ pub(super) fn list(cx: &mut Cx) -> Outcome<Finished> {
 /// A full tree, and two spines with leaves, of which one overflows the mark stack.
 pub(super) fn tree(cx: &mut Cx) -> Outcome<Finished> {
     let depth = cx.scaled(1_000_000, 1000).ilog2();
-    let spine = cx.scaled(500_000, 6000);
+    // Never fewer than overflow the mark stack, whose entries are of 4 bytes.
+    let spine = cx.scaled(500_000, MARK_STACK_BYTES / 4 + 1000);
     let full = (2 << depth) - 1;
     let mut vm = cx.instance(NO_MARK_STACK)?;
     let guest = Guest::new(&mut vm)?;
