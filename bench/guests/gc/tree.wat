@@ -5,19 +5,18 @@
   (type $t (struct (field (mut (ref null $t))) (field (mut (ref null $t))) (field (mut i64))))
   (global $root (mut (ref null $t)) (ref.null $t))
 
-  (func $fill (param $node (ref $t)) (param $i i32) (param $n i32)
-    (local $child (ref $t))
-    (struct.set $t 2 (local.get $node) (i64.extend_i32_u (local.get $i)))
-    (local.set $i (i32.shl (local.get $i) (i32.const 1)))
-    (if (i32.gt_u (local.get $i) (local.get $n)) (then (return)))
-    (local.set $child (@new (struct.new_default $t)))
-    (struct.set $t 0 (local.get $node) (local.get $child))
-    (call $fill (local.get $child) (local.get $i) (local.get $n))
-    (local.set $i (i32.add (local.get $i) (i32.const 1)))
-    (if (i32.gt_u (local.get $i) (local.get $n)) (then (return)))
-    (local.set $child (@new (struct.new_default $t)))
-    (struct.set $t 1 (local.get $node) (local.get $child))
-    (call $fill (local.get $child) (local.get $i) (local.get $n)))
+  (func $make (param $i i32) (param $n i32) (result (ref null $t))
+    (if (i32.gt_u (local.get $i) (local.get $n)) (then (return (ref.null $t))))
+    (call $node
+      (call $make (i32.shl (local.get $i) (i32.const 1)) (local.get $n))
+      (call $make
+        (i32.add (i32.shl (local.get $i) (i32.const 1)) (i32.const 1))
+        (local.get $n))
+      (local.get $i)))
+
+  (func $node (param $left (ref null $t)) (param $right (ref null $t)) (param $i i32) (result (ref $t))
+    (@new
+      (struct.new $t (local.get $left) (local.get $right) (i64.extend_i32_u (local.get $i)))))
 
   (func $sum (param $node (ref null $t)) (result i64)
     (if (ref.is_null (local.get $node)) (then (return (i64.const 0))))
@@ -28,10 +27,7 @@
         (call $sum (struct.get $t 1 (local.get $node))))))
 
   (func (export "setup") (param $n i32)
-    (local $p (ref $t))
-    (local.set $p (@new (struct.new_default $t)))
-    (global.set $root (local.get $p))
-    (call $fill (local.get $p) (i32.const 1) (local.get $n))
+    (global.set $root (call $make (i32.const 1) (local.get $n)))
     (call $collect))
 
   (func (export "run") (param $times i32) (param i32) (result i64)

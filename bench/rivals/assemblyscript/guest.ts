@@ -256,9 +256,28 @@ function total(node: Node | null): i64 {
   return node ? node.value + total(node.left) + total(node.right) : 0;
 }
 
-export function setup_tree(n: u32): void {
+export function setup_treedown(n: u32): void {
   root = new Node();
   fill(root!, 1, n);
+  __collect();
+}
+
+export function run_treedown(times: u32, _: u32): i64 { return collections(times); }
+export function check_treedown(): i64 { return total(root); }
+
+function grow(i: u32, n: u32): Node | null {
+  if (i > n) return null;
+  const left = grow(i << 1, n);
+  const right = grow((i << 1) + 1, n);
+  const node = new Node();
+  node.left = left;
+  node.right = right;
+  node.value = i;
+  return node;
+}
+
+export function setup_tree(n: u32): void {
+  root = grow(1, n);
   __collect();
 }
 
