@@ -312,7 +312,10 @@ fn details(cell: &mut Cell, workload: &'static Workload, tools: &Tools) {
     let rival = &cell.rival;
     // Where time is for each operation, the pauses of fewer operations are the same. A collection that was asked for is
     // no allocation.
-    let scale = if workload.unit == Unit::Nanoseconds { Scale::Quick } else { cell.scale };
+    let scale = match (workload.unit, cell.scale) {
+        (Unit::Nanoseconds, Scale::Full) => Scale::Quick,
+        (_, scale) => scale,
+    };
     if rival.runs_templates() && workload.needs != Needs::Collector {
         cell.pauses = pauses(rival, workload, tools, scale).ok();
     }
