@@ -107,6 +107,7 @@ exports! {
     alloc: u32 => u32;
     alloc_atomic: u32 => u32;
     try_alloc: u32 => u32;
+    gc_run: (u32, u32) => u32;
     register_wrapper: (u32, u32, u32) => ();
     register_wrapper_sized: (u32, u32, u32, u32) => ();
     release_wrapper: u32 => u32;

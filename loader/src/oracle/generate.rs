@@ -198,9 +198,11 @@ impl Generator {
 
     fn alloc(&mut self) -> Op {
         let how = match self.rng.random_range(0..10) {
-            0..6 => How::Alloc,
-            6..8 => How::Atomic,
-            _ => How::Try,
+            0..5 => How::Alloc,
+            5 | 6 => How::Atomic,
+            7 => How::Try,
+            8 => How::Inline,
+            _ => How::InlineAtomic,
         };
         Op::Alloc { name: self.name(), how, size: self.size() }
     }

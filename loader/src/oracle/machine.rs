@@ -120,6 +120,11 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Where the run is noted that serves a size.
+    pub(super) fn run(&mut self, size: u32, atomic: bool) -> Step<u32> {
+        self.look(&self.exports.gc_run, (size, u32::from(atomic)))
+    }
+
     pub(super) fn register(&mut self, ptr: u32, kind: u32, handle: u32) -> Step<Answer<()>> {
         self.call(&self.exports.register_wrapper, (ptr, kind, handle))
     }

@@ -19,6 +19,7 @@
 mod check;
 mod coverage;
 mod generate;
+mod in_flight;
 mod machine;
 mod model;
 mod pace;

@@ -31,6 +31,17 @@ pub enum How {
     Atomic,
     /// `try_alloc`
     Try,
+    /// Inline, from the run that `gc_run` names; where that is empty, `alloc`.
+    Inline,
+    /// The same with `alloc_atomic`.
+    InlineAtomic,
+}
+
+impl How {
+    /// Whether the object holds no pointers.
+    pub fn is_atomic(self) -> bool {
+        matches!(self, Self::Atomic | Self::InlineAtomic)
+    }
 }
 
 /// An operation.
@@ -152,6 +163,8 @@ impl Op {
             Self::Alloc { how: How::Alloc, .. } => "alloc",
             Self::Alloc { how: How::Atomic, .. } => "alloc_atomic",
             Self::Alloc { how: How::Try, .. } => "try_alloc",
+            Self::Alloc { how: How::Inline, .. } => "inline_alloc",
+            Self::Alloc { how: How::InlineAtomic, .. } => "inline_alloc_atomic",
             Self::Fan { .. } => "fan",
             Self::Comb { .. } => "comb",
             Self::Burst { .. } => "burst",
@@ -181,10 +194,12 @@ impl Op {
     }
 
     /// All of [`keyword`](Self::keyword)'s, for a report of what was covered.
-    pub const KEYWORDS: [&'static str; 28] = [
+    pub const KEYWORDS: [&'static str; 30] = [
         "alloc",
         "alloc_atomic",
         "try_alloc",
+        "inline_alloc",
+        "inline_alloc_atomic",
         "fan",
         "comb",
         "burst",

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runtime::error::Failure;
 use runtime::options::GcOption;
-use runtime::size_class::MAX_SMALL;
 use runtime::stats::Stat;
 
 use super::coverage::Coverage;
@@ -49,6 +48,14 @@ pub(super) struct Outcome<T> {
     pub(super) dead: Vec<(u32, u32)>,
 }
 
+impl<T> Outcome<T> {
+    /// Of what is done without a call.
+    pub(super) fn of(result: Answer<T>) -> Self {
+        let (in_flight, dead) = (InFlight::Nothing, Vec::new());
+        Self { result, collections: 0, callbacks: false, in_flight, dead }
+    }
+}
+
 pub(super) struct State {
     pub(super) model: Model,
     pub(super) pace: Pace,
@@ -56,7 +63,7 @@ pub(super) struct State {
     pub(super) program: Program,
     pub(super) generator: Option<Generator>,
     pub(super) coverage: Coverage,
-    frames: Vec<Frame>,
+    pub(super) frames: Vec<Frame>,
     /// The stack's height at the start of each callback in progress.
     floors: Vec<usize>,
     /// Pages that somebody else grew: the first and how many.
@@ -235,60 +242,6 @@ impl Runner {
             let marker = m.word(end)?;
             state.model.stack.push(marker);
         }
-        Ok(())
-    }
-
-    /// The object that the current call has allocated, and not returned yet, is counted.
-    fn note_in_flight(&self, m: &mut Machine<'_>) -> Step<()> {
-        let mut state = self.state();
-        let bytes = m.stat(Stat::AllocatedBytes)?;
-        let State { model, frames, pace, .. } = &mut *state;
-        let Some(bytes) = bytes.checked_sub(model.counts.allocated_bytes) else {
-            return fault("ALLOCATED_BYTES has shrunk");
-        };
-        let Some(call) = model.calls.last().copied() else { return Ok(()) };
-        if bytes == 0 || call != InFlight::Nothing {
-            return Ok(());
-        }
-        let atomic = frames.last().and_then(|frame| frame.allocates);
-        let (Some(atomic), Ok(bytes)) = (atomic, u32::try_from(bytes)) else {
-            return fault(format!("{bytes} bytes were allocated by a call that allocates nothing"));
-        };
-        model.count_allocated(bytes);
-        pace.allocated(bytes, atomic);
-        model.calls.pop();
-        model.calls.push(InFlight::Unknown(bytes));
-        Ok(())
-    }
-
-    /// Finds the object that a call in progress has allocated and its caller has not heard of, if there is one: the
-    /// one object of its size that the model does not know.
-    pub(super) fn find_in_flight(&self, m: &mut Machine<'_>) -> Step<()> {
-        let mut state = self.state();
-        let State { model, frames, .. } = &mut *state;
-        let unknown = model.calls.iter().position(|call| matches!(call, InFlight::Unknown(_)));
-        let Some(index) = unknown else { return Ok(()) };
-        let InFlight::Unknown(bytes) = model.calls[index] else { return Ok(()) };
-        let (cells, step) = if bytes <= MAX_SMALL { (16_384 / bytes, bytes) } else { (1, 0) };
-        let mut found = None;
-        for block in model.static_base / 16_384..m.pages() * 4 {
-            for at in (0..cells).map(|cell| block * 16_384 + cell * step) {
-                if m.base(at)? != at || model.objects.contains_key(&at) || m.size(at)? != bytes {
-                    continue;
-                }
-                if let Some(other) = found.replace(at) {
-                    return fault(format!("{other:#x} and {at:#x} are objects of nobody's"));
-                }
-            }
-        }
-        let Some(base) = found else {
-            return fault(format!("an object of {bytes} bytes was allocated, and is nowhere"));
-        };
-        let atomic = frames.get(index).and_then(|frame| frame.allocates).unwrap_or(false);
-        let content = m.bytes(base, bytes)?.to_vec();
-        model.add_object(base, content, atomic).map_err(Stop::Fault)?;
-        model.hidden.insert(base);
-        model.calls[index] = InFlight::Known(base);
         Ok(())
     }
 

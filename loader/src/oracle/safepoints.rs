@@ -28,7 +28,11 @@ impl Runner {
         how: How,
         size: u32,
     ) -> Step<Option<u32>> {
-        let atomic = how == How::Atomic;
+        let atomic = how.is_atomic();
+        if let Some(base) = self.take_inline(m, how, size)? {
+            let call = Outcome::of(Ok(base));
+            return self.note_new(m, &call, name, base, (size, atomic)).map(Some);
+        }
         let eager = self.tick();
         // These look at the budget each time; others only now and then.
         let looks = self.depth() == 0 && (how == How::Try || size > MAX_SMALL);
@@ -38,8 +42,8 @@ impl Runner {
         let is_roomy = self.is_roomy(m, size);
         let frame = Frame { allocates: Some(atomic), ..Frame::default() };
         let call = self.call(m, InFlight::Nothing, frame, |m| match how {
-            How::Alloc => m.alloc(size),
-            How::Atomic => m.alloc_atomic(size),
+            How::Alloc | How::Inline => m.alloc(size),
+            How::Atomic | How::InlineAtomic => m.alloc_atomic(size),
             How::Try => m.try_alloc(size),
         })?;
         if call.collections == 0 && (eager || (looks && overdue)) {
@@ -54,7 +58,37 @@ impl Runner {
         if call.collections != 0 && !eager && !may_be_due && is_roomy {
             return fault(format!("alloc({size}) collects for no reason"));
         }
-        self.check_new(m, &call, base, size)?;
+        self.note_new(m, &call, name, base, (size, atomic)).map(Some)
+    }
+
+    /// Takes a cell from the run that serves a size, as a program may without a call; nothing if the run is empty.
+    fn take_inline(&self, m: &mut Machine<'_>, how: How, size: u32) -> Step<Option<u32>> {
+        if !matches!(how, How::Inline | How::InlineAtomic) {
+            return Ok(None);
+        }
+        self.find_in_flight(m)?;
+        let run = m.run(size, how.is_atomic())?;
+        let (next, end) = (m.word(run)?, m.word(run + 4)?);
+        if next == end {
+            return Ok(None);
+        }
+        if size > MAX_SMALL || self.option(GcOption::Eager) != 0 {
+            return fault(format!("the run for {size} bytes is not empty"));
+        }
+        m.write(run, next.wrapping_add(m.word(run + 12)?))?;
+        Ok(Some(next))
+    }
+
+    /// A new object: all that is promised of it, and the model has it too.
+    fn note_new(
+        &self,
+        m: &mut Machine<'_>,
+        call: &Outcome<u32>,
+        name: Option<Name>,
+        base: u32,
+        (size, atomic): (u32, bool),
+    ) -> Step<u32> {
+        self.check_new(m, call, base, size)?;
         let bytes = m.size(base)?;
         if atomic {
             // Not zeroed: give it a content of our own.
@@ -83,7 +117,7 @@ impl Runner {
         if let Some(name) = name {
             state.model.names.insert(name, base);
         }
-        Ok(Some(base))
+        Ok(base)
     }
 
     /// The error of an allocation that fails.

@@ -219,6 +219,8 @@ impl Parser {
                 "alloc" => How::Alloc,
                 "alloc_atomic" => How::Atomic,
                 "try_alloc" => How::Try,
+                "inline_alloc" => How::Inline,
+                "inline_alloc_atomic" => How::InlineAtomic,
                 many @ ("fan" | "comb") => {
                     let (count, size) = (rest.bounded("how many")?, rest.bounded("a size")?);
                     return Ok(match many {
