@@ -95,13 +95,13 @@ impl<M: Memory> Runtime<M> {
     /// Takes `count` blocks in a row, growing memory if need be; `None` changes nothing. Their
     /// kinds are still free ones: `FRESH` where the block is all zeros.
     pub(crate) fn take_blocks(&mut self, count: u32) -> Block {
-        let limit = self.option(GcOption::HeapLimit);
-        if limit != 0 && self.heap.used + count > limit / BLOCK_SIZE {
+        if self.is_beyond_limit(count) {
             return Block::NONE;
         }
         let mut block = self.find_free(count);
         if block.is_none() {
-            if !self.grow_heap(count) {
+            // The records of what is added count too.
+            if !self.grow_heap(count) || self.is_beyond_limit(count) {
                 return Block::NONE;
             }
             block = self.find_free(count);
@@ -112,6 +112,12 @@ impl<M: Memory> Runtime<M> {
         self.heap.used += count;
         self.heap.peak = self.heap.peak.max(self.heap.used);
         block
+    }
+
+    /// Whether HEAP_LIMIT does not allow for `count` more blocks.
+    fn is_beyond_limit(&self, count: u32) -> bool {
+        let limit = self.option(GcOption::HeapLimit);
+        limit != 0 && self.heap.used + count > limit / BLOCK_SIZE
     }
 
     /// Takes blocks for a table of the collector; their content is not defined.

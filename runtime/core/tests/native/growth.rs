@@ -322,3 +322,26 @@ fn options_and_statistics_that_do_not_exist() {
     }
     host.check();
 }
+
+/// Growing takes blocks for records, which may use up what the limit has left for the request that made it grow.
+#[test]
+fn records_count_against_the_heap_limit() {
+    for blocks in 2..if cfg!(miri) { 6 } else { 120 } {
+        let host = TestHost::manual();
+        let limit = blocks * 16_384;
+        host.configure(GcOption::HeapLimit, limit);
+        for count in [1, 1, 3, 1, 2, 5].into_iter().cycle() {
+            let object = host.try_alloc(count * 16_384, true);
+            let heap = host.stat(Stat::HeapBytes);
+            assert!(heap <= u64::from(limit), "{heap} bytes of {limit}");
+            match object {
+                Ok(object) => host.push(object),
+                Err(why) => {
+                    assert_eq!(why, failure(ErrorCode::HeapExhausted, count * 16_384));
+                    break;
+                }
+            }
+        }
+        host.check();
+    }
+}
