@@ -15,7 +15,7 @@ use crate::instances;
 use crate::page::{self, Measured};
 use crate::report::{self, Report};
 use crate::rival::{self, Rival};
-use crate::rounds::{self, Plan};
+use crate::rounds::{self, Plan, TURN};
 use crate::tools::{Tools, root};
 use crate::workload::{self, Scale, Workload};
 
@@ -61,7 +61,7 @@ struct Selection {
     /// Rounds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// Smaller workloads and fewer rounds: less than two minutes.
+    /// Smaller workloads, fewer rounds and rivals: about three minutes for all.
     #[arg(long)]
     quick: bool,
     /// Write everything that was measured to a file.
@@ -131,6 +131,10 @@ fn option(text: &str) -> Result<(u32, u32), String> {
     let parse = |text: &str| text.parse().map_err(|_| expected());
     Ok((parse(number)?, parse(value)?))
 }
+
+/// Left out of a quick run: each needs a node of its own for each workload, or says little beside another.
+const SLOW_TO_MEASURE: &[&str] =
+    &["bump-i", "gc-null", "as-minimal", "v8-ours-x", "v8-bump", "v8-bumpwrap"];
 
 /// Something the user gave that cannot be used.
 struct Refused(String);
@@ -214,11 +218,24 @@ impl Selection {
     }
 
     fn patience(&self) -> Duration {
-        if self.quick { Duration::from_millis(500) } else { Duration::from_secs(5) }
+        if self.quick { Duration::from_millis(250) } else { Duration::from_secs(5) }
     }
 
     fn longest(&self) -> Duration {
-        Duration::from_secs(if self.quick { 3 } else { 20 })
+        Duration::from_secs(if self.quick { 1 } else { 20 })
+    }
+
+    fn turn(&self) -> Duration {
+        if self.quick { TURN / 4 } else { TURN }
+    }
+
+    /// Everyone, or those that a quick run has time for.
+    fn everyone(&self) -> Vec<Rival> {
+        let mut all = rival::all();
+        if self.quick {
+            all.retain(|rival| !SLOW_TO_MEASURE.contains(&rival.id.as_str()));
+        }
+        all
     }
 
     fn write(&self, report: &impl serde::Serialize) -> Result<(), Refused> {
@@ -231,9 +248,6 @@ impl Selection {
 
 fn rivals(names: &[String]) -> Result<Vec<Rival>, Refused> {
     let all = rival::all();
-    if names.is_empty() {
-        return Ok(all);
-    }
     names
         .iter()
         .map(|name| {
@@ -247,7 +261,10 @@ fn rivals(names: &[String]) -> Result<Vec<Rival>, Refused> {
 
 fn run_task(run: &Run) -> Result<ExitCode, Refused> {
     let tools = Tools::here();
-    let mut rivals = rivals(&run.rivals)?;
+    let mut rivals = match run.rivals.as_slice() {
+        [] => run.selection.everyone(),
+        names => rivals(names)?,
+    };
     for (name, file) in &run.build {
         tools.file(file)?;
         rivals.push(Rival::build(name, file));
@@ -262,6 +279,7 @@ fn run_task(run: &Run) -> Result<ExitCode, Refused> {
         scale: run.selection.scale(),
         patience: run.selection.patience(),
         longest: run.selection.longest(),
+        turn: run.selection.turn(),
         details: !run.times_only,
     };
     let rows = rounds::run(&plan, &tools, |line| eprintln!("{line}"));
@@ -279,11 +297,12 @@ fn page_task(page: &Page) -> Result<ExitCode, Refused> {
     build_rivals()?;
     let plan = Plan {
         workloads: page.selection.workloads()?,
-        rivals: rival::all(),
+        rivals: page.selection.everyone(),
         rounds: page.selection.rounds(5, 2),
         scale: page.selection.scale(),
         patience: page.selection.patience(),
         longest: page.selection.longest(),
+        turn: page.selection.turn(),
         details: true,
     };
     let say = |line: &str| eprintln!("{line}");

@@ -9,7 +9,7 @@ use crate::engine::{Prepared, Purpose};
 use crate::guest;
 use crate::report::number;
 use crate::rival::Rival;
-use crate::rounds::{fuel, turn};
+use crate::rounds::{TURN, fuel, turn};
 use crate::stats::{Interval, Verdict, bootstrap, median, verdict};
 use crate::tools::Tools;
 use crate::workload::{Scale, Workload};
@@ -71,7 +71,7 @@ pub fn compare(
         for place in 0..3 {
             let at = (place + round) % 3;
             let (prepared, rival) = &builds[at];
-            let sample = turn(&mut || run(prepared, rival))?;
+            let sample = turn(TURN, &mut || run(prepared, rival))?;
             times[at].push(workload.unit.of(sample.time.as_secs_f64(), operations));
         }
     }

@@ -30,6 +30,8 @@ pub struct Plan {
     pub patience: Duration,
     /// What would take longer than this is run in a smaller size, or not at all.
     pub longest: Duration,
+    /// How long a turn goes on.
+    pub turn: Duration,
     /// Whether pauses and instructions are taken too, which needs further runs.
     pub details: bool,
 }
@@ -106,16 +108,20 @@ struct InProcess {
     expected: Expected,
 }
 
-/// A turn goes on for about so long, or this many samples, and the quickest counts: what is short is easily disturbed.
-const TURN: Duration = Duration::from_millis(80);
+/// How long a turn goes on where figures are for publication.
+pub const TURN: Duration = Duration::from_millis(80);
+/// But no more samples than this.
 const TURN_SAMPLES: usize = 10;
 
-/// The quickest sample of a turn.
-pub(crate) fn turn(sample: &mut dyn FnMut() -> Result<Sample, String>) -> Result<Sample, String> {
+/// The quickest sample of a turn, which goes on for about so long: what is short is easily disturbed.
+pub(crate) fn turn(
+    length: Duration,
+    sample: &mut dyn FnMut() -> Result<Sample, String>,
+) -> Result<Sample, String> {
     let start = Instant::now();
     let mut best = sample()?;
     for _ in 1..TURN_SAMPLES {
-        if start.elapsed() >= TURN {
+        if start.elapsed() >= length {
             break;
         }
         let next = sample()?;
@@ -276,9 +282,9 @@ fn take(
     if cell.spent >= plan.patience {
         return;
     }
-    match turn(&mut || running.sample()) {
+    match turn(plan.turn, &mut || running.sample()) {
         Ok(sample) => {
-            cell.spent += sample.time.max(TURN);
+            cell.spent += sample.time.max(plan.turn);
             cell.add(workload, &sample);
         }
         Err(reason) => {

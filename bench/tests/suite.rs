@@ -105,6 +105,7 @@ fn a_rival_that_was_not_built_is_left_out_with_the_reason() {
         scale: Scale::Small,
         patience: Duration::from_secs(1),
         longest: Duration::from_secs(60),
+        turn: Duration::ZERO,
         details: false,
     };
     let rows = bench::rounds::run(&plan, &Tools::of(folder.path()), |_| {});
@@ -161,6 +162,7 @@ fn pauses_and_instructions_are_found() {
         scale: Scale::Small,
         patience: Duration::from_secs(1),
         longest: Duration::from_secs(60),
+        turn: Duration::ZERO,
         details: true,
     };
     let rows = bench::rounds::run(&plan, &Tools::here(), |_| {});
