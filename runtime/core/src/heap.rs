@@ -95,29 +95,22 @@ impl<M: Memory> Runtime<M> {
     /// Takes `count` blocks in a row, growing memory if need be; `None` changes nothing. Their
     /// kinds are still free ones: `FRESH` where the block is all zeros.
     pub(crate) fn take_blocks(&mut self, count: u32) -> Block {
-        if self.is_beyond_limit(count) {
-            return Block::NONE;
-        }
-        let mut block = self.find_free(count);
-        if block.is_none() {
-            // The records of what is added count too.
-            if !self.grow_heap(count) || self.is_beyond_limit(count) {
+        loop {
+            // Asked again when memory has grown, as the records of what was added count too.
+            let limit = self.option(GcOption::HeapLimit);
+            if limit != 0 && self.heap.used + count > limit / BLOCK_SIZE {
                 return Block::NONE;
             }
-            block = self.find_free(count);
-            if block.is_none() {
+            let block = self.find_free(count);
+            if !block.is_none() {
+                self.heap.used += count;
+                self.heap.peak = self.heap.peak.max(self.heap.used);
+                return block;
+            }
+            if !self.grow_heap(count) {
                 return Block::NONE;
             }
         }
-        self.heap.used += count;
-        self.heap.peak = self.heap.peak.max(self.heap.used);
-        block
-    }
-
-    /// Whether HEAP_LIMIT does not allow for `count` more blocks.
-    fn is_beyond_limit(&self, count: u32) -> bool {
-        let limit = self.option(GcOption::HeapLimit);
-        limit != 0 && self.heap.used + count > limit / BLOCK_SIZE
     }
 
     /// Takes blocks for a table of the collector; their content is not defined.
