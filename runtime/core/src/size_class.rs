@@ -1,7 +1,8 @@
 //! Size classes: which cell size serves a request, and which cell an address falls in.
 //!
 //! Up to 8 KiB there are 31 cell sizes, spaced so that at most a quarter of a cell above 64 bytes
-//! is lost to rounding and the cells of a block leave little at its end. All but the first are
+//! is lost to rounding (a third from 5,457 bytes on, as a block has three cells or two) and the
+//! cells of a block leave little at its end. All but the first are
 //! multiples of 16, so that a cell of 16 bytes or more is 16-byte aligned in its 16-byte aligned
 //! block. Larger objects take whole blocks.
 
