@@ -47,8 +47,8 @@ pub use coverage::Coverage;
 pub use model::Rules;
 pub use program::{How, Name, Op, Program, Script, Word};
 
-/// Instructions that a program may take; one that takes more has hung. Time would be no measure: a case is to be the same
-/// on any machine, however busy it is.
+/// Instructions that an operation may take; one that takes more has hung. Time would be no measure: a case is to be the
+/// same on any machine, however busy it is.
 const FUEL: u64 = 5_000_000_000;
 
 /// A difference between the runtime and the model.
@@ -191,6 +191,7 @@ fn run_all(runner: &Runner, machine: &mut Machine<'_>, ops: usize) -> Result<(),
             }
             state.program.ops[index].clone()
         };
+        machine.refuel();
         let done = runner.guarded(machine, &op).and_then(|()| runner.check(machine));
         done.map_err(|stop| Fault { at: Some((index + 1, op)), message: message(stop) })?;
     }
@@ -202,6 +203,7 @@ fn run_all(runner: &Runner, machine: &mut Machine<'_>, ops: usize) -> Result<(),
 
 fn finish(runner: &Runner, machine: &mut Machine<'_>) -> Step<()> {
     runner.state().is_over = true;
+    machine.refuel();
     runner.check_thoroughly(machine)?;
     for op in [Op::Collect, Op::Shutdown, Op::Pop(u32::MAX), Op::Collect] {
         runner.guarded(machine, &op)?;
