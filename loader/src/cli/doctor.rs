@@ -4,18 +4,17 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bytesize::ByteSize;
 use clap::Args;
 use runtime::options::GcOption;
 use serde_json::{Value, json};
 use wasmtime::Val;
 
-use super::run::{HOST_STACK, entry, limit_hints};
+use super::run::{entry, limit_hints, on_stack, wasm_stack};
 use super::{bad_input, finish, options, values};
 use crate::doctor::{Doctor, Settings};
 use crate::error::{Error, InputError};
 use crate::report::{Report, harmless};
-use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
+use crate::{Config, Instance, Linked, Program, RuntimeModule};
 
 /// Arguments of `loader doctor`.
 #[derive(Args, Debug)]
@@ -89,7 +88,7 @@ impl DoctorArgs {
             max_handles: Some(self.max_handles),
             max_output: Some(self.max_output),
             timeout: self.timeout.0,
-            wasm_stack: self.wasm_stack(),
+            wasm_stack: wasm_stack(self.stack),
             capture_output: self.json,
             ..Config::default()
         }
@@ -104,23 +103,11 @@ impl DoctorArgs {
             None => all,
         })
     }
-
-    fn wasm_stack(&self) -> usize {
-        usize::try_from(self.stack).unwrap_or(usize::MAX)
-    }
 }
 
 /// Runs the command.
 pub(super) fn main(args: &DoctorArgs) -> ExitCode {
-    let wanted = args.wasm_stack().saturating_add(HOST_STACK);
-    match with_stack(wanted, || run(args)) {
-        Ok(code) => code,
-        Err(error) => {
-            let size = ByteSize(args.stack).display().iec();
-            let cause = format!("a stack of {size} cannot be had: {error}");
-            bad_input(&InputError::new("--stack", cause))
-        }
-    }
+    on_stack(args.stack, || run(args))
 }
 
 fn run(args: &DoctorArgs) -> ExitCode {

@@ -131,30 +131,31 @@ impl RunArgs {
             max_handles: Some(self.max_handles),
             max_output: Some(self.max_output),
             timeout: self.timeout.0,
-            wasm_stack: self.wasm_stack(),
+            wasm_stack: wasm_stack(self.stack),
             capture_output: self.json,
             ..Config::default()
         }
-    }
-
-    fn wasm_stack(&self) -> usize {
-        usize::try_from(self.stack).unwrap_or(usize::MAX)
     }
 }
 
 /// Runs the command.
 pub(super) fn main(args: &RunArgs) -> ExitCode {
-    let wanted = args.wasm_stack().saturating_add(HOST_STACK);
-    match with_stack(wanted, || run(args)) {
-        Ok(code) => code,
-        Err(error) => {
-            let size = ByteSize(args.stack).display().iec();
-            bad_input(&InputError::new(
-                "--stack",
-                format!("a stack of {size} cannot be had: {error}"),
-            ))
-        }
-    }
+    on_stack(args.stack, || run(args))
+}
+
+/// Runs a command on a thread with so many bytes of native stack for the program's calls.
+pub(super) fn on_stack(bytes: u64, command: impl FnOnce() -> ExitCode + Send) -> ExitCode {
+    let wanted = wasm_stack(bytes).saturating_add(HOST_STACK);
+    with_stack(wanted, command).unwrap_or_else(|error| {
+        let size = ByteSize(bytes).display().iec();
+        let cause = format!("a stack of {size} cannot be had: {error}");
+        bad_input(&InputError::new("--stack", cause))
+    })
+}
+
+/// The bytes of `--stack` as the engine takes them.
+pub(super) fn wasm_stack(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn run(args: &RunArgs) -> ExitCode {
