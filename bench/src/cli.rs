@@ -1,11 +1,11 @@
 //! The command line.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::time::Duration;
+mod arguments;
 
-use clap::{Args, Parser, Subcommand};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
 use comfy_table::{Table, presets};
 
 use crate::chart;
@@ -15,126 +15,10 @@ use crate::instances;
 use crate::page::{self, Measured};
 use crate::report::{self, Report};
 use crate::rival::{self, Rival};
-use crate::rounds::{self, Plan, TURN};
+use crate::rounds::{self, Plan};
 use crate::tools::{Tools, root};
-use crate::workload::{self, Scale, Workload};
-
-/// Measures Rootstock beside bump pointers, allocators and other collectors, interleaved in one run.
-#[derive(Debug, Parser)]
-#[command(name = "bench", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Task,
-}
-
-#[derive(Debug, Subcommand)]
-enum Task {
-    /// Runs workloads, and prints a table.
-    Run(Run),
-    /// Compares two builds of runtime.wasm pair by pair, and says what moved beyond the noise.
-    Compare(Compare),
-    /// Measures everything and writes docs/performance.md and its charts: less than a quarter of an hour.
-    Page(Page),
-    /// Counts the instructions of the main workloads, and holds them to bench/golden.json.
-    Golden(GoldenTask),
-    /// Lists workloads and rivals.
-    List,
-    /// Makes instances, and says what memory each takes: `page` runs this in processes of their own.
-    #[command(hide = true)]
-    Crowd {
-        /// Of which rival.
-        rival: String,
-        /// How many.
-        count: u32,
-        /// With memory from a pool of the engine.
-        #[arg(long)]
-        pool: bool,
-    },
-}
-
-/// What is run.
-#[derive(Debug, Args)]
-struct Selection {
-    /// Only these workloads: names, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "WORKLOADS")]
-    only: Vec<String>,
-    /// Rounds.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: Option<u16>,
-    /// Smaller workloads, fewer rounds and rivals: about three minutes for all.
-    #[arg(long)]
-    quick: bool,
-    /// Write everything that was measured to a file.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct Run {
-    #[command(flatten)]
-    selection: Selection,
-    /// Only these rivals: names, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "RIVALS")]
-    rivals: Vec<String>,
-    /// Another build of the runtime to measure beside the others, as NAME=FILE.
-    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
-    build: Vec<(String, PathBuf)>,
-    /// An option of the runtime, by number, for all builds of ours.
-    #[arg(long, value_name = "NUMBER=VALUE", value_parser = option)]
-    option: Vec<(u32, u32)>,
-    /// Leave out pauses and instruction counts.
-    #[arg(long)]
-    times_only: bool,
-}
-
-#[derive(Debug, Args)]
-struct Page {
-    #[command(flatten)]
-    selection: Selection,
-    /// Where performance.md is and the charts go.
-    #[arg(long, value_name = "FOLDER", default_value_os_t = root().join("docs"))]
-    folder: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct Compare {
-    /// The build to compare with.
-    old: PathBuf,
-    /// The build that is compared.
-    new: PathBuf,
-    #[command(flatten)]
-    selection: Selection,
-}
-
-#[derive(Debug, Args)]
-struct GoldenTask {
-    /// Only say what moved, and end with 1 if a count is higher than is tolerated (the default).
-    #[arg(long, conflicts_with = "update")]
-    check: bool,
-    /// Write the counts as they are now; so does ROOTSTOCK_BLESS=1.
-    #[arg(long)]
-    update: bool,
-}
-
-fn named_file(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
-            Ok((name.to_owned(), file.into()))
-        }
-        _ => Err("expected NAME=FILE".to_owned()),
-    }
-}
-
-fn option(text: &str) -> Result<(u32, u32), String> {
-    let expected = || "expected NUMBER=VALUE, as in ABI.md".to_owned();
-    let (number, value) = text.split_once('=').ok_or_else(expected)?;
-    let parse = |text: &str| text.parse().map_err(|_| expected());
-    Ok((parse(number)?, parse(value)?))
-}
-
-/// Left out of a quick run: each needs a node of its own for each workload, or says little beside another.
-const SLOW_TO_MEASURE: &[&str] =
-    &["bump-i", "gc-null", "as-minimal", "v8-ours-x", "v8-bump", "v8-bumpwrap"];
+use crate::workload;
+use arguments::{Cli, Compare, GoldenTask, Page, Run, Task};
 
 /// Something the user gave that cannot be used.
 struct Refused(String);
@@ -191,59 +75,6 @@ fn without_backtraces() -> Option<ExitCode> {
             ExitCode::from(2)
         }
     })
-}
-
-impl Selection {
-    fn workloads(&self) -> Result<Vec<&'static Workload>, Refused> {
-        if self.only.is_empty() {
-            return Ok(workload::ALL.iter().collect());
-        }
-        self.only
-            .iter()
-            .map(|id| {
-                workload::find(id).ok_or_else(|| {
-                    let known: Vec<&str> = workload::ALL.iter().map(|known| known.id).collect();
-                    Refused(format!("no workload is named {id}; there are {}", known.join(", ")))
-                })
-            })
-            .collect()
-    }
-
-    fn scale(&self) -> Scale {
-        if self.quick { Scale::Quick } else { Scale::Full }
-    }
-
-    fn rounds(&self, full: usize, quick: usize) -> usize {
-        self.rounds.map_or(if self.quick { quick } else { full }, usize::from)
-    }
-
-    fn patience(&self) -> Duration {
-        if self.quick { Duration::from_millis(250) } else { Duration::from_secs(5) }
-    }
-
-    fn longest(&self) -> Duration {
-        Duration::from_secs(if self.quick { 1 } else { 20 })
-    }
-
-    fn turn(&self) -> Duration {
-        if self.quick { TURN / 4 } else { TURN }
-    }
-
-    /// Everyone, or those that a quick run has time for.
-    fn everyone(&self) -> Vec<Rival> {
-        let mut all = rival::all();
-        if self.quick {
-            all.retain(|rival| !SLOW_TO_MEASURE.contains(&rival.id.as_str()));
-        }
-        all
-    }
-
-    fn write(&self, report: &impl serde::Serialize) -> Result<(), Refused> {
-        let Some(path) = &self.json else { return Ok(()) };
-        let text = serde_json::to_string_pretty(report)?;
-        fs::write(path, text + "\n")
-            .map_err(|error| Refused(format!("{} cannot be written: {error}", path.display())))
-    }
 }
 
 fn rivals(names: &[String]) -> Result<Vec<Rival>, Refused> {
@@ -376,7 +207,7 @@ fn golden_task(task: &GoldenTask) -> Result<ExitCode, Refused> {
     for one in &moved {
         let percent = one.percent().map_or("new".to_owned(), |by| format!("{by:+.2} %"));
         let verdict = if one.refused { "  REFUSED" } else { "" };
-        println!("{:10} {:>12} {percent:>10}{verdict}", one.id, one.found);
+        println!("{:18} {:>12} {percent:>10}{verdict}", one.id, one.found);
     }
     if moved.iter().any(|one| one.refused) {
         println!(
