@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use loader::link::optimize::INLINING;
 use thiserror::Error;
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{ExternalKind, Parser, Payload};
@@ -117,9 +118,9 @@ impl Tools {
         without_exports(&self.run("wasm-merge", &inputs, &arguments)?)
     }
 
-    /// A module after `wasm-opt -O3`.
+    /// A module after `wasm-opt -O3`, as `loader link -O=3` has it.
     pub fn optimise(&self, module: &[u8]) -> Result<Vec<u8>, ToolError> {
-        let arguments = ["in.wasm", "--all-features", "--disable-compact-imports", "-O3"];
+        let arguments = ["in.wasm", "--all-features", "--disable-compact-imports", "-O3", INLINING];
         self.run("wasm-opt", &[("in.wasm", module)], &arguments)
     }
 

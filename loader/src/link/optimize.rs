@@ -19,6 +19,10 @@ pub const LEVELS: [&str; 7] = ["0", "1", "2", "3", "4", "s", "z"];
 
 const TOOL: &str = "wasm-opt";
 
+/// Where the code is to be fast, only small functions are to be inlined for having one caller: the fast path of `alloc`, and
+/// not the slow one, which the optimiser would else put beside it, and which then takes its registers (docs/tuning.md).
+pub const INLINING: &str = "--one-caller-inline-max-function-size=100";
+
 /// What a module may use beyond the first version of wasm, as the parser and as Binaryen call it.
 const FEATURES: &[(WasmFeatures, &str)] = &[
     (WasmFeatures::MUTABLE_GLOBAL, "mutable-globals"),
@@ -84,6 +88,9 @@ impl Optimizer {
         std::fs::write(&from, &clean).map_err(|error| failed(error.to_string()))?;
         let mut command = Command::new(&self.path);
         command.arg(format!("-O{level}")).args(features(&clean));
+        if matches!(level, "2" | "3" | "4") {
+            command.arg(INLINING);
+        }
         command.args([OsStr::new("-o"), to.as_ref(), from.as_ref()]);
         if !strip {
             command.arg("--debuginfo");
