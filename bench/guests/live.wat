@@ -5,7 +5,7 @@
     (local $list i32) (local $p i32) (local $i i32) (local $sum i64)
     (@rooted (@push $list))
     (loop $next
-      (local.set $p (call $alloc (i32.const 16)))
+      (@alloc $p 16)
       (i32.store (local.get $p) (local.get $list))
       (i32.store offset=4 (local.get $p) (local.get $i))
       (local.set $list (local.get $p))
@@ -13,7 +13,7 @@
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $i) (local.get $live))))
     (loop $garbage
-      (local.set $p (call $alloc (i32.const 16)))
+      (@alloc $p 16)
       (i32.store offset=4 (local.get $p) (local.get $n))
       (local.set $sum (i64.add (local.get $sum) (i64.load32_u offset=4 (local.get $p))))
       (@manual (call $free (local.get $p) (i32.const 16)))

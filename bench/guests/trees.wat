@@ -7,7 +7,7 @@
     (local $left i32) (local $right i32) (local $node i32)
     (if (i32.eqz (local.get $depth))
       (then
-        (local.set $node (call $alloc (i32.const {SIZE})))
+        (@alloc $node {SIZE})
         (@dirty (i64.store (local.get $node) (i64.const 0)))
         (return (local.get $node))))
     (local.set $depth (i32.sub (local.get $depth) (i32.const 1)))
@@ -15,7 +15,7 @@
     (@rooted (@push $left))
     (local.set $right (call $make (local.get $depth)))
     (@rooted (@push $right))
-    (local.set $node (call $alloc (i32.const {SIZE})))
+    (@alloc $node {SIZE})
     (@rooted (@pop 2))
     (i32.store (local.get $node) (local.get $left))
     (i32.store offset=4 (local.get $node) (local.get $right))

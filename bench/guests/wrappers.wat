@@ -8,7 +8,7 @@
   (func (export "run") (param $n i32) (param i32) (result i64)
     (local $p i32) (local $i i32) (local $sum i64)
     (loop $next
-      (local.set $p (call $alloc (i32.const 16)))
+      (@alloc $p 16)
       (i32.store (local.get $p) (local.get $i))
       (local.set $sum (i64.add (local.get $sum) (i64.load32_u (local.get $p))))
       (@rooted (call $register (local.get $p) (i32.const 1) (local.get $i)))

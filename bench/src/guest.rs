@@ -97,6 +97,7 @@ fn guest(workload: &Workload, rival: &Rival, timed: bool) -> Result<Vec<u8>, Cod
         discipline: rival.discipline,
         zeroed: rival.zeroes,
         timed,
+        inline: rival.inline,
         constants: workload.constants,
     };
     let text = template::expand(template, &variant)
@@ -109,5 +110,7 @@ pub fn takes_part(rival: &Rival, workload: &Workload) -> bool {
     let in_v8 = rival.host == Host::Node && rival.discipline == Discipline::Engine;
     // V8 sees that these objects are not used and makes none; and it never says when a value of the host is dropped.
     let removed = in_v8 && (workload.v8_removes || workload.needs == Needs::Telling);
-    rival.can(workload.needs) && !removed
+    // Where no size is known beforehand the guest would be the same as with calls only.
+    let the_same = rival.inline && !template::knows_sizes(workload.guest);
+    rival.can(workload.needs) && !removed && !the_same
 }

@@ -91,6 +91,8 @@ pub struct Rival {
     pub collects: bool,
     /// Whether memory stays what it is while it is used.
     pub keeps: bool,
+    /// Whether guests take cells inline where they know the size, and call only when there are none.
+    pub inline: bool,
     /// Where it runs.
     pub host: Host,
     /// Options of the runtime, by number.
@@ -108,6 +110,7 @@ impl Rival {
             zeroes: true,
             collects: matches!(discipline, Discipline::Rooted | Discipline::Engine),
             keeps: true,
+            inline: false,
             host: Host::Wasmtime,
             options: Vec::new(),
         }
@@ -177,6 +180,19 @@ fn ours() -> [Rival; 3] {
         ("ours-i", "Rootstock, merged and optimised", Form::Inlined),
     ]
     .map(|(id, title, form)| Rival::new(id, title, Source::Embedded, form, Discipline::Rooted))
+}
+
+/// Ours, for a compiler that asks `gc_run` for the sizes that it knows: as two modules, and as one optimised.
+fn ours_inline() -> [Rival; 2] {
+    [
+        ("ours-run", "Rootstock, gc_run", Form::Across),
+        ("ours-run-i", "Rootstock, gc_run, merged and optimised", Form::Inlined),
+    ]
+    .map(|(id, title, form)| {
+        let mut rival = Rival::new(id, title, Source::Embedded, form, Discipline::Rooted);
+        rival.inline = true;
+        rival
+    })
 }
 
 /// What no allocator can be expected to beat.
@@ -266,6 +282,7 @@ fn in_node(others: &[Rival]) -> Vec<Rival> {
 /// Everyone, in the order of the tables.
 pub fn all() -> Vec<Rival> {
     let mut rivals: Vec<Rival> = ours().into();
+    rivals.extend(ours_inline());
     rivals.extend(limits());
     rivals.extend(by_hand());
     rivals.extend(collectors());

@@ -6,7 +6,8 @@
 //! | form | becomes |
 //! | --- | --- |
 //! | `(@imports)` | memory, `$alloc`, and what the discipline needs beside them |
-//! | `(@functions)` | where allocations are timed, the function that does so |
+//! | `(@functions)` | where allocations are timed, the function that does so; where cells are taken inline, where from |
+//! | `(@alloc $x SIZE)` | `$x` is a new object of a size that the compiler knows: a call of `$alloc`, or a cell taken inline |
 //! | `(@rooted ...)` | `...` where a collector finds roots on a shadow stack |
 //! | `(@unrooted ...)` | `...` where it does not |
 //! | `(@manual ...)` | `...` where objects are freed by hand |
@@ -16,6 +17,8 @@
 //! | `(@random $x)` | the next of a sequence of random numbers, in `$x` |
 //! | `(@size $x)` | 8 to 512, from a random number |
 //! | `{NAME}` | a constant of the workload |
+
+use std::collections::BTreeSet;
 
 use thiserror::Error;
 
@@ -41,6 +44,9 @@ pub struct Variant<'a> {
     pub zeroed: bool,
     /// Whether the host is called before and after each allocation, to time it.
     pub timed: bool,
+    /// Whether objects of known sizes are taken inline from the runs that `gc_run` tells ("Allocation without a call" in
+    /// ABI.md).
+    pub inline: bool,
     /// Constants of the workload.
     pub constants: &'a [(&'a str, u32)],
 }
@@ -65,7 +71,27 @@ pub enum TemplateError {
 /// The text of the module that `source` is for `variant`.
 pub fn expand(source: &str, variant: &Variant<'_>) -> Result<String, TemplateError> {
     let text = constants(&without_comments(source), variant)?;
-    forms(&text, variant)
+    // Runs are asked for at the end of the module.
+    let sizes = if variant.inline { sizes(&text)? } else { BTreeSet::new() };
+    forms(&text.replace("(@functions)", &format!("(@functions){}", runs(&sizes))), variant)
+}
+
+/// Whether a guest makes objects of sizes that a compiler knows.
+pub fn knows_sizes(source: &str) -> bool {
+    source.contains(ALLOC_FORM)
+}
+
+const ALLOC_FORM: &str = "(@alloc ";
+
+/// The sizes that a guest knows.
+fn sizes(text: &str) -> Result<BTreeSet<u32>, TemplateError> {
+    let forms = text.split(ALLOC_FORM).skip(1);
+    forms
+        .map(|form| {
+            let size = form.split([' ', ')']).nth(1).and_then(|size| size.parse().ok());
+            size.ok_or_else(|| TemplateError::Arguments("alloc".to_owned()))
+        })
+        .collect()
 }
 
 /// Comments may hold parentheses that are not closed. No string of a guest holds a semicolon.
@@ -141,6 +167,7 @@ fn form(name: &str, body: &str, variant: &Variant<'_>) -> Result<String, Templat
             return Ok(format!("(call $enter){} (call $leave)", forms(body, variant)?));
         }
         ("new", _) => return forms(body, variant),
+        ("alloc", [place, size]) => alloc(place, size, variant),
         ("imports", []) => imports(variant),
         ("functions", []) => functions(variant),
         ("push", [value]) => format!(
@@ -169,7 +196,7 @@ fn form(name: &str, body: &str, variant: &Variant<'_>) -> Result<String, Templat
             "(i32.add (i32.const 8) (i32.shr_u (i32.mul (i32.shr_u (local.get {x}) \
              (i32.const 16)) (i32.const 505)) (i32.const 16)))"
         ),
-        ("imports" | "functions" | "push" | "pop" | "set" | "random" | "size", _) => {
+        ("alloc" | "imports" | "functions" | "push" | "pop" | "set" | "random" | "size", _) => {
             return Err(TemplateError::Arguments(name.to_owned()));
         }
         _ => return Err(TemplateError::UnknownForm(name.to_owned())),
@@ -185,8 +212,44 @@ fn bytes(name: &str, slots: &str) -> Result<u32, TemplateError> {
 
 const ALLOC: &str = "(param i32) (result i32)";
 
+/// What calls the allocator and nothing else.
+fn allocator(variant: &Variant<'_>) -> &'static str {
+    if variant.timed { "$alloc_untimed" } else { "$alloc" }
+}
+
+/// A new object, as ABI.md has it where it is inline.
+fn alloc(place: &str, size: &str, variant: &Variant<'_>) -> String {
+    if !variant.inline {
+        return format!("(local.set {place} (call $alloc (i32.const {size})))");
+    }
+    let call = allocator(variant);
+    let run = format!("(global.get $run_{size})");
+    let taken = format!(
+        "(local.set {place} (i32.load {run}))\n\
+         (if (i32.eq (local.get {place}) (i32.load offset=4 {run}))\n\
+         (then (local.set {place} (call {call} (i32.const {size}))))\n\
+         (else (i32.store {run} (i32.add (local.get {place}) (i32.load offset=12 {run})))))"
+    );
+    if variant.timed { format!("(call $enter)\n{taken}\n(call $leave)") } else { taken }
+}
+
+/// Where the runs are, asked for once in the start function.
+fn runs(sizes: &BTreeSet<u32>) -> String {
+    if sizes.is_empty() {
+        return String::new();
+    }
+    let mut text = String::new();
+    let mut start = String::new();
+    for size in sizes {
+        text += &format!("\n(global $run_{size} (mut i32) (i32.const 0))");
+        start +=
+            &format!("\n(global.set $run_{size} (call $gc_run (i32.const {size}) (i32.const 0)))");
+    }
+    format!("{text}\n(func $ask_for_runs {start})\n(start $ask_for_runs)")
+}
+
 fn imports(variant: &Variant<'_>) -> String {
-    let alloc = if variant.timed { "$alloc_untimed" } else { "$alloc" };
+    let alloc = allocator(variant);
     let mut lines = Vec::new();
     if variant.discipline != Discipline::Engine {
         lines.push(r#"(import "runtime" "memory" (memory 1))"#.to_owned());
@@ -200,6 +263,10 @@ fn imports(variant: &Variant<'_>) -> String {
         Discipline::Manual => {
             lines.push(r#"(import "runtime" "free" (func $free (param i32 i32)))"#.to_owned());
         }
+    }
+    if variant.inline {
+        let run = r#"(import "runtime" "gc_run" (func $gc_run (param i32 i32) (result i32)))"#;
+        lines.push(run.to_owned());
     }
     if variant.timed {
         lines.push(r#"(import "host" "enter" (func $enter))"#.to_owned());
@@ -223,7 +290,13 @@ mod tests {
     use super::*;
 
     fn with(discipline: Discipline) -> Variant<'static> {
-        Variant { discipline, zeroed: true, timed: false, constants: &[("SIZE", 16)] }
+        Variant {
+            discipline,
+            zeroed: true,
+            timed: false,
+            inline: false,
+            constants: &[("SIZE", 16)],
+        }
     }
 
     #[test]
@@ -248,8 +321,26 @@ mod tests {
         assert_eq!(refused("(@pull $p)"), TemplateError::UnknownForm("pull".to_owned()));
         assert_eq!(refused("(@push $p"), TemplateError::Open("push".to_owned()));
         assert_eq!(refused("(@push)"), TemplateError::Arguments("push".to_owned()));
+        assert_eq!(refused("(@alloc $p)"), TemplateError::Arguments("alloc".to_owned()));
         assert_eq!(refused("(@set x $p)"), TemplateError::Arguments("set".to_owned()));
         assert_eq!(refused("{COUNT}"), TemplateError::Constant("COUNT".to_owned()));
+    }
+
+    #[test]
+    fn each_known_size_is_asked_for_once() {
+        let source = "(@imports) (@alloc $p {SIZE}) (@alloc $q 8) (@alloc $q 16) (@functions)";
+        let called = expand(source, &with(Discipline::Rooted)).unwrap();
+        assert!(called.contains("(local.set $q (call $alloc (i32.const 8)))"), "{called}");
+        assert!(!called.contains("run_"), "{called}");
+        let inline = Variant { inline: true, ..with(Discipline::Rooted) };
+        let text = expand(source, &inline).unwrap();
+        for size in [8, 16] {
+            assert_eq!(text.matches(&format!("(call $gc_run (i32.const {size})")).count(), 1);
+        }
+        assert_eq!(text.matches("(else (i32.store (global.get $run_16)").count(), 2, "{text}");
+        let refused = |source| expand(source, &inline).unwrap_err();
+        assert_eq!(refused("(@alloc $p $n)"), TemplateError::Arguments("alloc".to_owned()));
+        assert!(knows_sizes(source) && !knows_sizes("(call $alloc (local.get $n))"));
     }
 
     #[test]

@@ -40,6 +40,31 @@ fn every_workload_gives_its_result_with_collections_at_odd_moments() {
 }
 
 #[test]
+fn every_workload_gives_its_result_with_cells_taken_inline() {
+    every_workload(&rival("ours-run"));
+    every_workload(&rival("ours-run").with_options(&[(0, 5_000), (2, 1)]));
+}
+
+#[test]
+fn cells_taken_inline_are_zero() {
+    let rival = rival("ours-run");
+    let code = guest::code(&rival, &workload::ZERO, &Tools::here(), false).unwrap();
+    let prepared =
+        Prepared::new(&code, &rival.source, &[], &workload::ZERO, Purpose::Timing).unwrap();
+    bench::engine::check_zeroes(&prepared).unwrap();
+}
+
+#[test]
+fn only_guests_that_know_a_size_take_cells_inline() {
+    let inline = rival("ours-run");
+    let takes_part = |id| guest::takes_part(&inline, workload::find(id).unwrap());
+    assert!(
+        ["dead16", "dead64", "trees", "trees16", "live4m", "wrappers"].map(takes_part) == [true; 6]
+    );
+    assert!(["mixed", "slots", "list", "graph"].map(takes_part) == [false; 4]);
+}
+
+#[test]
 fn every_workload_gives_its_result_with_bump() {
     every_workload(&rival("bump"));
 }
