@@ -35,8 +35,7 @@ impl NativeMemory {
     ///
     /// If the process can't reserve that much, or `max_pages` does not hold the fixed regions.
     pub fn new(max_pages: u32) -> Self {
-        let regions = regions();
-        let pages = regions.program_base.get() / PAGE_SIZE;
+        let pages = REGIONS.program_base.get() / PAGE_SIZE;
         assert!(pages <= max_pages, "no room for the fixed regions");
         let bytes = max_pages as usize * PAGE_SIZE as usize;
         // With the alignment of any object the system maps fresh pages, instead of zeroing them here.
@@ -44,7 +43,7 @@ impl NativeMemory {
         // SAFETY: the size is not zero, as the fixed regions fit in.
         let base = unsafe { alloc_zeroed(layout) };
         let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
-        Self { base, layout, pages, sp: regions.stack_base }
+        Self { base, layout, pages, sp: REGIONS.stack_base }
     }
 
     /// Pushes a root.
@@ -54,13 +53,14 @@ impl NativeMemory {
         self.sp = sp.plus(4);
     }
 
+    // Called for each access, so it calls little itself: Miri pays for each call.
     fn at<T>(&self, at: Addr, offset: u32) -> *mut T {
-        let at = Addr::new(at.get().checked_add(offset).expect("an address"));
-        let end = at.get() as usize + size_of::<T>();
-        assert!(end <= self.pages as usize * PAGE_SIZE as usize, "{at:?} is outside memory");
-        assert!(at.is_aligned(align_of::<T>() as u32), "{at:?} is misaligned");
+        let start = at.get() as usize + offset as usize;
+        let inside = start + size_of::<T>() <= self.pages as usize * PAGE_SIZE as usize;
+        assert!(inside, "{at:?}+{offset} is outside memory");
+        assert!(start & (align_of::<T>() - 1) == 0, "{at:?}+{offset} is misaligned");
         // SAFETY: inside the allocation, as just checked.
-        unsafe { self.base.as_ptr().add(at.get() as usize).cast() }
+        unsafe { self.base.as_ptr().add(start).cast() }
     }
 
     fn range(&self, at: Addr, bytes: u32) -> *mut u8 {
@@ -79,7 +79,7 @@ impl Drop for NativeMemory {
 }
 
 /// The layout of the wasm module, which has the linear stack where the null guard is here.
-fn regions() -> Regions {
+const REGIONS: Regions = {
     let stack_base = Addr::new(STACK_BASE);
     let stack_limit = stack_base.plus(STACK_BYTES);
     let block_table = stack_limit.plus(GUARD_BYTES);
@@ -96,39 +96,39 @@ fn regions() -> Regions {
         wrap_table,
         mark_stack,
     }
-}
+};
 
 // SAFETY: the regions are laid out one after the other, each a multiple of 64 bytes long, in an
 // allocation that starts zeroed and stays in place; `pages` never exceeds it.
 unsafe impl Memory for NativeMemory {
     fn load8(&self, at: Addr, offset: u32) -> u8 {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u8>(at, offset).read() }
+        unsafe { *self.at::<u8>(at, offset) }
     }
 
     fn load32(&self, at: Addr, offset: u32) -> u32 {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u32>(at, offset).read() }
+        unsafe { *self.at::<u32>(at, offset) }
     }
 
     fn load64(&self, at: Addr, offset: u32) -> u64 {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u64>(at, offset).read() }
+        unsafe { *self.at::<u64>(at, offset) }
     }
 
     fn store8(&mut self, at: Addr, offset: u32, value: u8) {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u8>(at, offset).write(value) }
+        unsafe { *self.at::<u8>(at, offset) = value }
     }
 
     fn store32(&mut self, at: Addr, offset: u32, value: u32) {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u32>(at, offset).write(value) }
+        unsafe { *self.at::<u32>(at, offset) = value }
     }
 
     fn store64(&mut self, at: Addr, offset: u32, value: u64) {
         // SAFETY: `at` checks range and alignment.
-        unsafe { self.at::<u64>(at, offset).write(value) }
+        unsafe { *self.at::<u64>(at, offset) = value }
     }
 
     fn fill(&mut self, at: Addr, bytes: u32, value: u8) {
@@ -158,7 +158,7 @@ unsafe impl Memory for NativeMemory {
     }
 
     fn regions(&self) -> Regions {
-        regions()
+        REGIONS
     }
 
     fn sp(&self) -> Addr {

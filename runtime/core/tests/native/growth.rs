@@ -144,7 +144,7 @@ fn a_heap_that_is_full_recovers() {
         assert_eq!(host.stat(Stat::LiveObjects), u64::from(count));
         host.pop(1);
         let object = host.alloc_root(size);
-        assert!(host.bytes(object, size).iter().all(|&byte| byte == 0));
+        assert!(host.is_filled(object, size, 0));
         host.clear_stack();
         assert_eq!(fill_up(&host, size), count, "all of it");
     }

@@ -135,9 +135,10 @@ impl TestHost {
 
     pub(crate) fn try_alloc(&self, size: u32, atomic: bool) -> Result<u32, Failure> {
         let object = host::alloc(self, size, atomic);
-        let null = object.is_null();
-        let result = self.with(|runtime| runtime.failure());
-        if null { Err(result.expect("the reason is stored")) } else { Ok(object.get()) }
+        if object.is_null() {
+            return Err(self.with(|runtime| runtime.failure()).expect("the reason is stored"));
+        }
+        Ok(object.get())
     }
 
     pub(crate) fn alloc(&self, size: u32) -> u32 {
@@ -306,6 +307,11 @@ impl TestHost {
 
     pub(crate) fn fill(&self, at: u32, bytes: u32, value: u8) {
         self.memory(|memory| memory.fill(Addr::new(at), bytes, value));
+    }
+
+    /// Whether the bytes from `at` on are all the same.
+    pub(crate) fn is_filled(&self, at: u32, bytes: u32, value: u8) -> bool {
+        self.bytes(at, bytes) == vec![value; bytes as usize]
     }
 
     /// A copy of the bytes from `at` on.

@@ -53,7 +53,7 @@ fn check_dead(host: &TestHost) {
 #[test]
 fn a_collection_cut_short_anywhere() {
     let (mut interrupted, mut whole) = (0, 0);
-    let step = if cfg!(miri) { 401 } else { 7 };
+    let step = if cfg!(miri) { 1201 } else { 7 };
     for fuel in (0..).step_by(step) {
         let host = host();
         host.memory(|memory| memory.set_fuel(Some(fuel)));

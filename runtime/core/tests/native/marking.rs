@@ -235,7 +235,8 @@ fn large_objects_without_mark_stack() {
 /// The blocks for the mark stack itself can't be had: the heap is at its limit.
 #[test]
 fn marking_in_a_full_heap() {
-    let host = TestHost::with_pages(if cfg!(miri) { 18 } else { 64 });
+    let (pages, element_size) = if cfg!(miri) { (17, 1000) } else { (64, 16) };
+    let host = TestHost::with_pages(pages);
     let mut head = 0;
     host.push(0);
     let slot = host.sp() - 4;
@@ -245,7 +246,7 @@ fn marking_in_a_full_heap() {
         let Ok(node) = host.try_alloc(4 * BUNCH + 4, false) else { break };
         host.write(host.sp() - 4, node);
         for index in 0..BUNCH {
-            let Ok(element) = host.try_alloc(16, false) else { break 'full };
+            let Ok(element) = host.try_alloc(element_size, false) else { break 'full };
             host.write(node + 4 * index, element);
         }
         host.pop(1);
@@ -298,7 +299,7 @@ fn atomic_objects_are_not_scanned() {
 #[test]
 fn every_word_of_an_object_is_scanned() {
     let host = TestHost::new();
-    for size in [8, 48, 1024, 1028, 8192, 16_384, 40_000] {
+    for size in [8, 48, 1024, 1028, 8192, 16_384, if cfg!(miri) { 20_000 } else { 40_000 }] {
         let object = host.alloc_root(size);
         for at in [0, size / 8 * 4, size - 4] {
             let other = host.alloc(8);

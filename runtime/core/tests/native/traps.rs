@@ -115,10 +115,9 @@ fn with_the_stack_exactly_full() {
     let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 30), (GcOption::WrapLimit, 8)]);
     host.dead_wrappers(8);
     let object = host.alloc(16);
-    let limit = host.regions().stack_limit.get();
-    host.set_sp(limit - 4);
-    host.write(limit - 4, 0x8000_0000);
-    host.fill(host.regions().stack_base.get(), limit - host.regions().stack_base.get(), 0x81);
+    let (base, limit) = (host.regions().stack_base.get(), host.regions().stack_limit.get());
+    host.fill(base, limit - base, 0);
+    host.write(limit - 4, 0x8181_8181);
     host.set_sp(limit);
     let calls = host.counting(|host, _| {
         host.alloc(16);

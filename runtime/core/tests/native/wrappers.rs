@@ -65,9 +65,10 @@ fn entries(host: &TestHost) -> Vec<u32> {
 #[test]
 fn compaction_keeps_the_order() {
     let host = TestHost::manual();
-    let wrappers = register(&host, 0, 1000);
+    let count = if cfg!(miri) { 100 } else { 1000 };
+    let wrappers = register(&host, 0, count);
     let table = host.read(host.sp() - 4);
-    let mut alive: Vec<u32> = (0..1000).collect();
+    let mut alive: Vec<u32> = (0..count).collect();
     for step in [2, 3, 5, 7] {
         for &handle in alive.iter().step_by(step) {
             host.write(table + 4 * handle, 0);
@@ -127,18 +128,17 @@ fn what_cannot_be_registered() {
 #[test]
 fn a_full_table_of_dead_wrappers_does_not_grow() {
     let host = TestHost::manual();
-    for handle in 0..20_000 {
-        host.wrapper(handle);
-    }
+    let count = if cfg!(miri) { 4200 } else { 20_000 };
+    host.dead_wrappers(count);
     assert_eq!(host.stat(Stat::WrapCapacity), 4096);
     host.collect();
-    assert_eq!(host.told().len(), 20_000);
+    assert_eq!(host.told().len(), count as usize);
 }
 
 #[test]
 fn a_table_of_live_wrappers_grows_and_keeps_them() {
     let host = TestHost::manual();
-    let count = if cfg!(miri) { 5000 } else { 50_000 };
+    let count = if cfg!(miri) { 4200 } else { 50_000 };
     let wrappers = register(&host, 0, count);
     assert_eq!(host.stat(Stat::Wrappers), u64::from(count));
     assert!(host.stat(Stat::WrapCapacity) >= u64::from(count));
@@ -171,11 +171,12 @@ fn a_nearly_full_table_does_not_thrash() {
 
 #[test]
 fn at_the_limit_the_table_is_full_only_if_all_live() {
-    let host = TestHost::with_options(&[(GcOption::WrapLimit, 4096)]);
-    let wrappers = register(&host, 0, 4096);
+    let limit = if cfg!(miri) { 200 } else { 4096 };
+    let host = TestHost::with_options(&[(GcOption::WrapLimit, limit)]);
+    let wrappers = register(&host, 0, limit);
     let one_more = host.alloc_root(16);
     for _ in 0..3 {
-        let why = Err(failure(ErrorCode::WrapTableFull, 4096));
+        let why = Err(failure(ErrorCode::WrapTableFull, limit));
         assert_eq!(host.try_register(one_more, 1, 9999), why);
         host.check();
     }
@@ -190,7 +191,7 @@ fn at_the_limit_the_table_is_full_only_if_all_live() {
     host.try_register(another, 1, 10_000).expect("room after a collection");
     assert_eq!(host.told_handles(), [100]);
     assert_eq!(host.stat(Stat::WrapCapacity), 4096);
-    assert_eq!(host.stat(Stat::Wrappers), 4096);
+    assert_eq!(host.stat(Stat::Wrappers), u64::from(limit));
 }
 
 #[test]
@@ -226,9 +227,11 @@ fn a_limit_that_is_lowered() {
 /// The object that is being registered is not a root of anybody's when the table is full.
 #[test]
 fn the_wrapper_in_flight_survives() {
+    let (limit, count) = if cfg!(miri) { (4, 48) } else { (64, 1000) };
     for eager in [0, 1] {
-        let host = TestHost::with_options(&[(GcOption::WrapLimit, 64), (GcOption::Eager, eager)]);
-        for handle in 0..1000 {
+        let host =
+            TestHost::with_options(&[(GcOption::WrapLimit, limit), (GcOption::Eager, eager)]);
+        for handle in 0..count {
             let object = host.alloc_root(24);
             host.write(object, handle | 0x8000_0000);
             let link = host.alloc_atomic(8);
