@@ -86,7 +86,9 @@ impl<'m> Moved<'m> {
     /// The rows are read one by one: the converter would give up the whole table for a row without a file, such as the
     /// one row of an empty function in text.
     fn lines(&self, unit: &mut ConvertUnit<'_, Reader<'m>>) -> ConvertResult<()> {
-        let Some(program) = unit.read_line_program(None, None)? else { return Ok(()) };
+        // Written in an encoding of our own: the writer panics at some of those that can be read.
+        let encoding = Some(gimli::LineEncoding::default());
+        let Some(program) = unit.read_line_program(None, encoding)? else { return Ok(()) };
         let (mut program, files) = program.program();
         let Some(old) = unit.read_unit.line_program.clone() else { return Ok(()) };
         let first_file = usize::from(old.header().version() <= 4);
@@ -114,9 +116,9 @@ impl<'m> Moved<'m> {
             last = address.saturating_sub(begin).max(last);
             let new = program.row();
             new.address_offset = last;
-            new.op_index = row.op_index();
             new.file = *file;
-            new.line = row.line().map_or(0, NonZero::get);
+            // The writer subtracts.
+            new.line = row.line().map_or(0, NonZero::get).min(u32::MAX.into());
             new.column = match row.column() {
                 read::ColumnType::LeftEdge => 0,
                 read::ColumnType::Column(column) => column.get(),

@@ -48,6 +48,31 @@ fn debug_information_that_cannot_be_read_is_dropped() {
     assert!(seen(&wasm).custom(".debug_info").is_none());
 }
 
+/// The range of lines that a special opcode can advance by is the module's to choose. Found by `fuzz-modules`.
+#[test]
+fn a_strange_encoding_of_lines_is_no_panic() {
+    let folder = folder("strange-lines");
+    let (text, program) = (folder.join("program.wat"), folder.join("program.wasm"));
+    let wat = format!("(module {IMPORTS} (func (export \"main\")\n nop\n nop))");
+    std::fs::write(&text, wat).unwrap();
+    let good = loader::Program::open(text).unwrap().wasm().to_vec();
+    let name = b".debug_line";
+    let at = good.windows(name.len()).position(|window| window == name).expect("wat writes DWARF");
+    let table = at + name.len();
+    // After the length, the version (with 5: the sizes of addresses and segments), the length of the header, and
+    // four bytes of which the last is where the range starts, -5 in most.
+    let range = table + 4 + 2 + if good[table + 4] == 5 { 2 } else { 0 } + 4 + 4;
+    assert_eq!(good[range - 1] as i8, gimli::LineEncoding::default().line_base);
+    for strange in [0, 1, 4, 128, 133, 255] {
+        let mut bad = good.clone();
+        bad[range] = strange;
+        assert_ne!(bad, good);
+        std::fs::write(&program, &bad).unwrap();
+        let (_, errors) = link(&program, &folder.join("out.wasm"), &[]);
+        assert!(!errors.contains("panicked"), "{strange}: {errors}");
+    }
+}
+
 /// What a module's DWARF says: rows of the line table with the instruction at their address, and functions with the
 /// instructions that they begin with.
 #[derive(Debug, PartialEq)]
