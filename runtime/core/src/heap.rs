@@ -4,7 +4,7 @@
 //! before fresh ones. Memory may be grown by others at any time: what lies between our pages is
 //! foreign and never touched.
 
-use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block, MAX_BLOCKS, PAGE_SIZE};
+use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block, PAGE_SIZE};
 use crate::block::{GROUP_BLOCKS, GROUP_SHIFT, Kind, RECORD_SHIFT, Record};
 use crate::error::ErrorCode;
 use crate::memory::Memory;
@@ -189,7 +189,7 @@ impl<M: Memory> Runtime<M> {
     fn grow_heap(&mut self, count: u32) -> bool {
         let ceiling = self.option(GcOption::MaxPages);
         let size = self.mem.pages();
-        if size >= ceiling || count > MAX_BLOCKS {
+        if size >= ceiling {
             return false;
         }
         // One metadata block for each group touched, and the groups at both ends may be shared.

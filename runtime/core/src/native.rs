@@ -46,13 +46,6 @@ impl NativeMemory {
         Self { base, layout, pages, sp: REGIONS.stack_base }
     }
 
-    /// Pushes a root.
-    pub fn push_root(&mut self, value: u32) {
-        let sp = self.sp;
-        self.store32(sp, 0, value);
-        self.sp = sp.plus(4);
-    }
-
     // Called for each access, so it calls little itself: Miri pays for each call.
     fn at<T>(&self, at: Addr, offset: u32) -> *mut T {
         let start = at.get() as usize + offset as usize;

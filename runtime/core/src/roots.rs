@@ -246,7 +246,7 @@ impl<M: Memory> Runtime<M> {
     /// Makes room: the table is at most a quarter full of pinned objects afterwards.
     fn rebuild_pins(&mut self) -> Result<(), Failed> {
         let old = self.roots.pins;
-        let capacity = ((self.roots.pinned + 1).next_power_of_two() * 4).max(MIN_CAPACITY);
+        let capacity = (self.roots.pinned.next_power_of_two() * 4).max(MIN_CAPACITY);
         let pins = Table { at: self.new_table(capacity), len: 0, capacity };
         if pins.at.is_null() {
             return Err(Failed::stored());

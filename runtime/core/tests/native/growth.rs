@@ -1,11 +1,14 @@
 //! Where the heap lies, how memory grows, and what happens when it does not.
 
+use std::ops::Range;
+
+use runtime_core::block::GROUP_BLOCKS;
 use runtime_core::error::ErrorCode;
 use runtime_core::host::Host;
 use runtime_core::options::{GcOption, OPTIONS};
 use runtime_core::stats::{STATS, Stat};
 
-use crate::host::{TestHost, failure};
+use crate::host::{PAGES, TestHost, failure};
 
 const PAGE: u32 = 65_536;
 
@@ -61,10 +64,13 @@ fn init_beyond_what_there_is() {
     let far = 40 * PAGE;
     assert_eq!(host.init(far), Err(failure(ErrorCode::HeapExhausted, far)));
     host.init(20 * PAGE).expect("not too much");
+    assert_eq!(host.pages(), 20);
     host.configure(GcOption::MaxPages, 16);
+    host.init(20 * PAGE).expect("memory reaches there already, whatever the ceiling says");
     let host = TestHost::with_pages(100);
     host.configure(GcOption::MaxPages, 20);
     assert_eq!(host.init(40 * PAGE), Err(failure(ErrorCode::HeapExhausted, 40 * PAGE)));
+    host.init(20 * PAGE).expect("up to the ceiling");
 }
 
 /// Somebody else grows memory whenever they like; the heap goes around it.
@@ -181,6 +187,50 @@ fn growth_that_is_refused() {
     host.collect();
     assert_eq!(host.stat(Stat::LiveObjects), u64::from(count) + 2);
     host.check();
+}
+
+/// Groups of blocks, each with a block for records, that the pages in this range touch.
+fn groups(pages: Range<u32>) -> u32 {
+    (4 * pages.end).div_ceil(GROUP_BLOCKS) - 4 * pages.start / GROUP_BLOCKS
+}
+
+/// Pages that the heap takes for its first object, of `count` blocks, where memory may have `most` pages and
+/// static data take `start` pages.
+fn first_growth(count: u32, start: u32, most: u32) -> u32 {
+    let host = TestHost::with_options(&[(GcOption::MaxPages, most)]);
+    host.init(host.regions().program_base.get() + start * PAGE).expect("the first");
+    let (pages, growths) = (host.pages(), host.memory(|memory| memory.growths()));
+    host.try_alloc(count * 0x4000, true).expect("room");
+    assert_eq!(host.memory(|memory| memory.growths()), growths + 1, "{count} blocks");
+    assert_eq!(host.stat(Stat::TableBytes), u64::from(groups(pages..host.pages()) * 0x4000));
+    host.check();
+    host.pages() - pages
+}
+
+/// Memory grows once for an object of any size, wherever the heap starts in a group of blocks, and by what the
+/// object and the records of its blocks need.
+#[test]
+fn one_growth_is_enough() {
+    let long = [991, 992, 993, 1984, 2976, 3720];
+    let counts = (1..=140).chain(if cfg!(miri) { &[][..] } else { &long }.iter().copied());
+    for count in counts.step_by(if cfg!(miri) { 35 } else { 1 }) {
+        for start in 0..8 {
+            let added = first_growth(count, start, PAGES);
+            let base = TestHost::new().regions().program_base.get() / PAGE + start;
+            let fits = |&added: &u32| 4 * added >= count + groups(base..base + added);
+            let least = (1..).find(fits).expect("some");
+            assert!(added <= 8.max(least + 1), "{added} pages for {count} blocks");
+            if added > 8 {
+                assert_eq!(first_growth(count, start, base + added), added, "to the last page");
+            }
+        }
+    }
+}
+
+/// The step in which memory grows depends on the heap, not on what lies below it.
+#[test]
+fn static_data_are_no_heap() {
+    assert_eq!(first_growth(1, 640, PAGES), 8);
 }
 
 /// The step that the heap would like to grow by is too large, and a smaller one is not.

@@ -276,6 +276,13 @@ impl TestHost {
         self.with(|runtime| f(runtime.memory_mut()))
     }
 
+    /// Calls `f` with each of `objects`, which may access memory so often on average.
+    pub(crate) fn each_within(&self, accesses: u64, objects: &[u32], f: impl Fn(u32)) {
+        self.memory(|memory| memory.set_fuel(Some(accesses * objects.len() as u64)));
+        objects.iter().for_each(|&object| f(object));
+        self.memory(|memory| memory.set_fuel(None));
+    }
+
     pub(crate) fn regions(&self) -> Regions {
         self.memory(|memory| memory.regions())
     }

@@ -89,6 +89,29 @@ fn gaps_are_filled() {
     host.check();
 }
 
+/// Where there is no gap for a large object, one for a smaller is found all the same, without a collection.
+#[test]
+fn a_search_in_vain_hides_no_gap() {
+    let host = TestHost::manual();
+    let objects: Vec<u32> = (0..8).map(|_| host.alloc_root(2 * BLOCK)).collect();
+    host.clear_stack();
+    for &object in objects.iter().step_by(2) {
+        host.push(object);
+    }
+    host.collect();
+    host.memory(|memory| memory.refuse_growth(true));
+    // What there is in a row beyond the gaps.
+    while host.try_alloc(3 * BLOCK, false).is_ok_and(|object| {
+        host.push(object);
+        true
+    }) {}
+    let collections = host.stat(Stat::Collections);
+    assert_eq!(host.alloc(2 * BLOCK), objects[1]);
+    assert_eq!(host.alloc(2 * BLOCK), objects[3]);
+    assert_eq!(host.stat(Stat::Collections), collections);
+    host.check();
+}
+
 /// Two gaps beside each other make one.
 #[test]
 fn free_neighbours_join() {

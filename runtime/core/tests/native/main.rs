@@ -2,6 +2,7 @@
 //! it and part by part.
 
 mod blocks;
+mod bounds;
 mod checker;
 mod growth;
 mod host;

@@ -106,6 +106,7 @@ fn ranges_that_are_none() {
         (base + 8, base + 4),
         (base + 2, base + 8),
         (base, base + 6),
+        (base + 2, base + 6),
         (base, end + 4),
     ];
     for (start, end) in bad {
@@ -125,6 +126,8 @@ fn many_ranges() {
     let host = TestHost::new();
     let base = host.regions().program_base.get();
     host.init(base + 65_536).expect("the first init");
+    host.alloc(8);
+    let tables = host.stat(Stat::TableBytes);
     let count = if cfg!(miri) { 70 } else { 5000 };
     let objects: Vec<u32> = (0..count)
         .map(|index| {
@@ -134,6 +137,7 @@ fn many_ranges() {
             object
         })
         .collect();
+    assert!(host.stat(Stat::TableBytes) >= tables + u64::from(8 * count), "room for all of them");
     host.collect();
     assert!(objects.iter().all(|&object| host.is_object(object)));
     for index in (0..count).filter(|index| index % 3 != 0) {
@@ -182,6 +186,77 @@ fn what_cannot_be_pinned() {
     assert_eq!(host.pin(object + 8), Err(failure(ErrorCode::NotAnObject, object + 8)));
     assert_eq!(host.unpin(object), Err(failure(ErrorCode::UnpinUnderflow, object)));
     assert_eq!(host.stat(Stat::Pins), 0);
+}
+
+/// What was pinned once leaves nothing in the table for good, and a table that was rebuilt is given back.
+#[test]
+fn pins_that_come_and_go() {
+    let host = TestHost::manual();
+    let mut tables = 0;
+    for round in 0..2000 {
+        let object = host.alloc_root(8);
+        host.pin(object).expect("an object");
+        host.unpin(object).expect("pinned");
+        tables = if round == 0 { host.stat(Stat::TableBytes) } else { tables };
+        assert_eq!(host.stat(Stat::TableBytes), tables);
+    }
+}
+
+#[test]
+fn no_memory_for_a_table() {
+    let host = TestHost::with_pages(17);
+    let base = host.regions().program_base.get();
+    let object = host.alloc_root(8192);
+    while host.try_alloc(8192, false).map(|object| host.push(object)).is_ok() {}
+    // 32 entries of 8 bytes to begin with.
+    let why = Err(failure(ErrorCode::HeapExhausted, 256));
+    assert_eq!(host.pin(object), why);
+    assert_eq!(host.add_roots(base, base + 4), why);
+    assert_eq!((host.stat(Stat::Pins), host.stat(Stat::RootRanges)), (0, 0));
+    host.check();
+    host.clear_stack();
+    host.push(object);
+    host.collect();
+    host.pin(object).expect("an object");
+    host.add_roots(base, base + 4).expect("a range");
+    host.check();
+}
+
+/// However many pins there are, and whatever their addresses have in common, each is found at once.
+#[test]
+fn pins_are_found_at_once() {
+    for size in [8, 16, 1024, 8192] {
+        let host = TestHost::manual();
+        let count = if cfg!(miri) { 100 } else { 2000 };
+        let objects: Vec<u32> = (0..count).map(|_| host.alloc_root(size)).collect();
+        host.each_within(20, &objects, |object| host.pin(object).expect("an object"));
+        host.each_within(10, &objects, |object| host.unpin(object).expect("pinned"));
+    }
+}
+
+/// The tables lie in blocks that were used before. What is left there of a dead object's words is no root.
+#[test]
+fn tables_in_used_blocks() {
+    let host = TestHost::manual();
+    let base = host.regions().program_base.get();
+    host.init(base + 4).expect("the first init");
+    let held: Vec<u32> = (0..100).map(|_| host.alloc_root(16)).collect();
+    let object = host.alloc(16);
+    for _ in 0..8 {
+        let garbage = host.alloc(16_384);
+        for word in 0..4096 {
+            host.write(garbage + 4 * word, object);
+        }
+    }
+    host.collect();
+    for held in held {
+        assert_eq!(host.alloc(16), object, "the same cell again");
+        host.pin(held).expect("an object");
+        host.add_roots(base, base + 4).expect("a range");
+        host.collect();
+        assert_eq!(host.stat(Stat::LiveObjects), 100);
+        host.check();
+    }
 }
 
 proptest! {

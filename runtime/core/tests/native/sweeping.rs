@@ -170,12 +170,14 @@ fn without_poison_dead_cells_are_not_touched() {
 /// Atomic cells are not zeroed: that is what they are for.
 #[test]
 fn atomic_cells_keep_what_is_there() {
-    let host = TestHost::manual();
-    let object = host.alloc_atomic(64);
-    host.fill(object, 64, 0x99);
-    host.collect();
-    assert_eq!(host.alloc_atomic(64), object);
-    assert_eq!(host.bytes(object, 64), [0x99; 64]);
+    for size in [64, 20_000] {
+        let host = TestHost::manual();
+        let object = host.alloc_atomic(size);
+        host.fill(object, size, 0x99);
+        host.collect();
+        assert_eq!(host.alloc_atomic(size), object);
+        assert_eq!(host.bytes(object, size), vec![0x99; size as usize]);
+    }
 }
 
 /// A collection in the middle of a run takes what is left of it back.

@@ -286,6 +286,21 @@ fn shutdown_tells_about_all_and_forgets() {
     host.check();
 }
 
+/// However many wrappers there are, and whatever their addresses have in common, each is found at once.
+#[test]
+fn entries_are_found_at_once() {
+    for size in [8, 16, 1024, 8192] {
+        let host = TestHost::manual();
+        let count = if cfg!(miri) { 100 } else { 2000 };
+        let objects: Vec<u32> = (0..count).map(|_| host.alloc_root(size)).collect();
+        for &object in &objects {
+            host.try_register(object, 1, object).expect("fresh");
+        }
+        host.each_within(40, &objects, |object| assert_eq!(host.release(object), Ok(true)));
+        assert_eq!(host.told_handles(), objects);
+    }
+}
+
 /// An entry that was released leaves traces in the table and in the index; they must never be
 /// taken for an entry again. (Released last, its slot is not filled by another.)
 #[test]
