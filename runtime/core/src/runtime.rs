@@ -139,10 +139,9 @@ impl<M: Memory> Runtime<M> {
     /// Sets an option; returns the old value, or -1 for an unknown option or a bad value, which
     /// changes nothing.
     pub fn configure(&mut self, option: u32, value: u32) -> i32 {
-        let Some([min, max]) = RANGES.get(option as usize) else {
-            return -1;
-        };
-        let Some(held) = self.options.get_mut(option as usize) else {
+        let index = option as usize;
+        let (Some([min, max]), Some(held)) = (RANGES.get(index), self.options.get_mut(index))
+        else {
             return -1;
         };
         if value < *min || value > *max {

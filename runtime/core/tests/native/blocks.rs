@@ -39,6 +39,9 @@ fn each_request_gets_the_smallest_cell_that_fits() {
             assert_eq!(class.cell_size(), expected, "{size} in the table");
         }
     }
+    for size in [MAX_SMALL + 1, u32::MAX] {
+        assert_eq!(Class::of(size), Class::new(END_CLASS as u32));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use runtime_core::addr::{Addr, Block};
 use runtime_core::block::{Bit, GROUP_BLOCKS, GROUP_SHIFT, Kind, RECORD_SHIFT, Record};
 use runtime_core::error::ErrorCode;
+use runtime_core::host::Host;
 use runtime_core::options::GcOption;
 use runtime_core::verify::Invariant;
 
@@ -281,4 +282,13 @@ fn a_collection_reports_what_it_finds() {
     set_kind(&host, next, Kind::FREE);
     host.collect();
     host.alloc(8);
+}
+
+/// What `runtime.wasm` says of a panic of its own.
+#[test]
+fn what_nothing_can_be_done_about_is_noted() {
+    let host = TestHost::manual();
+    assert_eq!(host.failure(), None);
+    host.with(|runtime| runtime.note(Invariant::Internal));
+    assert_eq!(host.failure(), Some(failure(ErrorCode::HeapCorrupt, Invariant::Internal as u32)));
 }

@@ -230,7 +230,7 @@ fn one_growth_is_enough() {
 /// The step in which memory grows depends on the heap, not on what lies below it.
 #[test]
 fn static_data_are_no_heap() {
-    assert_eq!(first_growth(1, 640, PAGES), 8);
+    assert_eq!(first_growth(1, PAGES / 2, PAGES), 8);
 }
 
 /// The step that the heap would like to grow by is too large, and a smaller one is not.

@@ -129,14 +129,24 @@ impl TestHost {
 
     // Operations. A failure is what `gc_last_error` and its argument say.
 
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.with(|runtime| {
+            let (failure, arg) = (runtime.failure(), runtime.last_error_arg());
+            let code = failure.map_or(ErrorCode::None, |failure| failure.code);
+            assert_eq!(runtime.last_error(), code as u32);
+            assert!(failure.is_none_or(|failure| failure.arg == arg));
+            failure
+        })
+    }
+
     fn outcome<T>(&self, result: Result<T, Failed>) -> Result<T, Failure> {
-        result.map_err(|_| self.with(|runtime| runtime.failure()).expect("the reason is stored"))
+        result.map_err(|_| self.failure().expect("the reason is stored"))
     }
 
     pub(crate) fn try_alloc(&self, size: u32, atomic: bool) -> Result<u32, Failure> {
         let object = host::alloc(self, size, atomic);
         if object.is_null() {
-            return Err(self.with(|runtime| runtime.failure()).expect("the reason is stored"));
+            return Err(self.failure().expect("the reason is stored"));
         }
         Ok(object.get())
     }

@@ -193,7 +193,7 @@ fn what_cannot_be_pinned() {
 fn pins_that_come_and_go() {
     let host = TestHost::manual();
     let mut tables = 0;
-    for round in 0..2000 {
+    for round in 0..if cfg!(miri) { 100 } else { 2000 } {
         let object = host.alloc_root(8);
         host.pin(object).expect("an object");
         host.unpin(object).expect("pinned");
@@ -240,7 +240,8 @@ fn tables_in_used_blocks() {
     let host = TestHost::manual();
     let base = host.regions().program_base.get();
     host.init(base + 4).expect("the first init");
-    let held: Vec<u32> = (0..100).map(|_| host.alloc_root(16)).collect();
+    let count = if cfg!(miri) { 20 } else { 100 };
+    let held: Vec<u32> = (0..count).map(|_| host.alloc_root(16)).collect();
     let object = host.alloc(16);
     for _ in 0..8 {
         let garbage = host.alloc(16_384);
@@ -254,7 +255,7 @@ fn tables_in_used_blocks() {
         host.pin(held).expect("an object");
         host.add_roots(base, base + 4).expect("a range");
         host.collect();
-        assert_eq!(host.stat(Stat::LiveObjects), 100);
+        assert_eq!(host.stat(Stat::LiveObjects), count);
         host.check();
     }
 }

@@ -1,6 +1,8 @@
 //! What becomes of dead cells and blocks: lazily swept, reused, given to another class.
 
+use runtime_core::host::Host;
 use runtime_core::options::GcOption;
+use runtime_core::size_class::MAX_TABLE;
 use runtime_core::stats::Stat;
 use runtime_core::sweep::POISON;
 
@@ -178,6 +180,25 @@ fn atomic_cells_keep_what_is_there() {
         assert_eq!(host.alloc_atomic(size), object);
         assert_eq!(host.bytes(object, size), vec![0x99; size as usize]);
     }
+}
+
+/// The rest of a run is handed out by the fast path alone, to objects of its kind.
+#[test]
+fn a_run_needs_no_slow_path() {
+    let host = TestHost::manual();
+    let fast = |size, atomic| host.with(|runtime| runtime.alloc_fast(size, atomic));
+    for size in [0, 8, 16, 17, 500, MAX_TABLE] {
+        for atomic in [false, true] {
+            assert_eq!(fast(size, atomic), None, "there is no run yet");
+            let object = host.try_alloc(size, atomic).expect("room");
+            let next = fast(size, atomic).expect("more of the run").get();
+            assert_eq!(next, object + host.size(object));
+        }
+        host.collect();
+    }
+    host.alloc(MAX_TABLE + 1);
+    assert_eq!(fast(MAX_TABLE + 1, false), None, "it is in no table");
+    host.check();
 }
 
 /// A collection in the middle of a run takes what is left of it back.
