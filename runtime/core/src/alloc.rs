@@ -308,7 +308,7 @@ impl<M: Memory> Runtime<M> {
     /// Starts again to count for EAGER; called when the option changes.
     pub(crate) fn restart_eager(&mut self) {
         self.pace.eager = 0;
-        if !self.heap.lo.is_none() && !self.collecting {
+        if !self.collecting {
             self.close_runs();
         }
     }

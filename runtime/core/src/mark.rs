@@ -119,15 +119,16 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Marks what the words of a range point to; it starts and ends on a 4-byte boundary.
+    /// Marks what the words of a range point to; it starts and ends on a 4-byte boundary, and an empty
+    /// one on an 8-byte boundary.
     pub(crate) fn scan_range(&mut self, start: Addr, end: Addr) {
         let mut start = start;
         self.stack.words += u64::from(end.since(start) >> 2);
-        if start != end && !start.is_aligned(8) {
+        if !start.is_aligned(8) {
             self.visit_any(Addr::new(self.mem.load32(start, 0)));
             start = start.plus(4);
         }
-        if start != end && !end.is_aligned(8) {
+        if !end.is_aligned(8) {
             self.visit_any(Addr::new(self.mem.load32(end.minus(4), 0)));
         }
         let pairs = end.since(start) & !7;

@@ -269,10 +269,11 @@ impl TestHost {
         self.with(|runtime| runtime.verify())
     }
 
-    /// Fails if an invariant of the heap is broken.
+    /// Fails if an invariant of the heap is broken, or something was written near address 0.
     #[track_caller]
     pub(crate) fn check(&self) {
         assert_eq!(self.verify(), 0, "gc_verify");
+        assert!(self.bytes(0, 1024) == [0; 1024], "an access through null");
     }
 
     /// Whether an object starts at this address.

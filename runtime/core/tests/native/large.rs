@@ -1,8 +1,10 @@
 //! Objects beyond a block.
 
+use runtime_core::error::ErrorCode;
+use runtime_core::options::GcOption;
 use runtime_core::stats::Stat;
 
-use crate::host::TestHost;
+use crate::host::{TestHost, failure};
 
 const BLOCK: u32 = 16_384;
 
@@ -110,6 +112,20 @@ fn a_search_in_vain_hides_no_gap() {
     assert_eq!(host.alloc(2 * BLOCK), objects[3]);
     assert_eq!(host.stat(Stat::Collections), collections);
     host.check();
+}
+
+/// A size is too large where there are not so many blocks below MAX_PAGES; else memory is short.
+#[test]
+fn too_large_or_too_much() {
+    for (pages, all) in [(0, 8192), (10, 10 * 65_536)] {
+        let host = TestHost::new();
+        let base = host.regions().program_base.get() / 65_536;
+        host.configure(GcOption::MaxPages, base + pages);
+        let why = failure(ErrorCode::SizeTooLarge, all + 1);
+        assert_eq!(host.try_alloc(all + 1, true), Err(why));
+        let why = failure(ErrorCode::HeapExhausted, all);
+        assert_eq!(host.try_alloc(all, true), Err(why), "there are records too");
+    }
 }
 
 /// Two gaps beside each other make one.

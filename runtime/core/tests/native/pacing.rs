@@ -47,6 +47,24 @@ fn the_cost_of_an_object_does_not_grow_with_what_lives() {
     assert!(many < 20.0, "{many} units of work for each object");
 }
 
+/// LAST_WORK: words of roots and of live objects, live objects, and blocks with objects.
+#[test]
+fn work_is_words_objects_and_blocks() {
+    let host = TestHost::manual();
+    host.alloc_root(16);
+    host.alloc_root(2000);
+    host.alloc_root(20_000);
+    host.push(host.alloc_atomic(64));
+    host.alloc(48);
+    host.collect();
+    let objects = 16 / 4 + 2048 / 4 + 2 * 16_384 / 4;
+    assert_eq!(host.stat(Stat::LastWork), 4 + objects + 4 + 5);
+    host.clear_stack();
+    host.collect();
+    assert_eq!(host.stat(Stat::LastWork), 4, "the blocks that are freed");
+    assert_eq!(host.stat(Stat::MaxWork), 4 + objects + 4 + 5);
+}
+
 /// The bound that ARCHITECTURE.md promises.
 fn assert_bounded(host: &TestHost, live: u64) {
     let base = u64::from(host.regions().program_base.get());

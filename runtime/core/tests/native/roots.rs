@@ -95,6 +95,27 @@ fn ranges_hold_roots() {
     assert_eq!(host.stat(Stat::RootRanges), 0);
 }
 
+/// Exactly the words of a range are roots, wherever it starts and ends; and so many are counted as work.
+#[test]
+fn each_word_of_a_range_is_a_root() {
+    for (start, words) in (4..6).flat_map(|start| (1..6).map(move |words| (start, words))) {
+        let host = TestHost::manual();
+        let base = host.regions().program_base.get();
+        host.init(base + 64).expect("the first init");
+        let objects: Vec<u32> = (0..16).map(|_| host.alloc(8)).collect();
+        for (word, &object) in (0..).zip(&objects) {
+            host.write(base + 4 * word, object);
+        }
+        host.add_roots(base + 4 * start, base + 4 * (start + words)).expect("a range");
+        host.collect();
+        for (word, &object) in (0..).zip(&objects) {
+            assert_eq!(host.is_object(object), (start..start + words).contains(&word));
+        }
+        // The range, the objects of two words in it, and their block.
+        assert_eq!(host.stat(Stat::LastWork), u64::from(words + 2 * words + words + 1));
+    }
+}
+
 #[test]
 fn ranges_that_are_none() {
     let host = TestHost::new();

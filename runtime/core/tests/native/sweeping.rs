@@ -196,6 +196,12 @@ fn a_run_needs_no_slow_path() {
         }
         host.collect();
     }
+    let object = host.alloc(40);
+    let run = host.with(|runtime| runtime.run_of(40, false));
+    // SAFETY: a run is four words of the runtime, which stays where it is and is not borrowed now.
+    let [bump, end, _, cell] = unsafe { run.cast::<[u32; 4]>().read() };
+    assert_eq!((bump, cell), (object + 48, 48), "what gc_run tells");
+    assert_eq!(end, object + 48 * (16_384 / 48));
     host.alloc(MAX_TABLE + 1);
     assert_eq!(fast(MAX_TABLE + 1, false), None, "it is in no table");
     host.check();
@@ -213,6 +219,28 @@ fn the_rest_of_a_run_is_not_lost() {
     }
     assert_eq!(host.stat(Stat::AllocatedObjects), 101);
     assert_eq!(blocks(&host), 1);
+}
+
+/// A collection that the pacer asks for ends no run that is in use, and those that are not.
+#[test]
+fn runs_in_use_go_on_after_a_collection() {
+    let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 20)]);
+    // No statistic is asked for: that counts what runs have handed out, as a collection does.
+    let collection = || {
+        let garbage = [3000; 2].map(|size| host.alloc(size))[1];
+        while host.is_object(garbage) {
+            host.alloc(8192);
+        }
+    };
+    let first = host.alloc(16);
+    collection();
+    assert!(!host.is_object(first));
+    let second = host.alloc(16);
+    assert_eq!(second, first + 16);
+    collection();
+    collection();
+    assert_ne!(host.alloc(16), second + 16, "the second ended the run");
+    host.check();
 }
 
 #[test]
