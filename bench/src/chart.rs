@@ -17,6 +17,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 const SHOWN: &[&str] = &[
     "ours-x",
     "ours-i",
+    "ours-run",
     "bump",
     "bumpwrap",
     "dlmalloc",
