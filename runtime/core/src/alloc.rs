@@ -177,7 +177,7 @@ impl<M: Memory> Runtime<M> {
         if !block.is_none() {
             self.sweep[kind.list()].first = Block::new(self.record(block).link(&self.mem));
         } else {
-            block = self.take_blocks(1);
+            block = self.find_blocks(1);
             if block.is_none() {
                 return false;
             }
@@ -185,7 +185,7 @@ impl<M: Memory> Runtime<M> {
             if !*zeroed {
                 self.record(block).clear(&mut self.mem);
             }
-            self.set_kind(block, kind);
+            self.use_blocks(block, 1, kind);
         }
         self.sweep[kind.list()].block = block;
         self.sweep[kind.list()].cell = 0;

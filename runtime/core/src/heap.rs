@@ -92,9 +92,10 @@ impl<M: Memory> Runtime<M> {
         self.metadata(block.index() >> GROUP_SHIFT).plus(slot << RECORD_SHIFT)
     }
 
-    /// Takes `count` blocks in a row, growing memory if need be; `None` changes nothing. Their
-    /// kinds are still free ones: `FRESH` where the block is all zeros.
-    pub(crate) fn take_blocks(&mut self, count: u32) -> Block {
+    /// Finds `count` free blocks in a row, growing memory if need be. They stay free, and `FRESH`
+    /// where the block is all zeros, until [`Self::use_blocks`]: so who is stopped while preparing
+    /// them has changed nothing.
+    pub(crate) fn find_blocks(&mut self, count: u32) -> Block {
         loop {
             // Asked again when memory has grown, as the records of what was added count too.
             let limit = self.option(GcOption::HeapLimit);
@@ -102,22 +103,25 @@ impl<M: Memory> Runtime<M> {
                 return Block::NONE;
             }
             let block = self.find_free(count);
-            if !block.is_none() {
-                self.heap.used += count;
-                self.heap.peak = self.heap.peak.max(self.heap.used);
+            if !block.is_none() || !self.grow_heap(count) {
                 return block;
-            }
-            if !self.grow_heap(count) {
-                return Block::NONE;
             }
         }
     }
 
+    /// Takes free blocks into use.
+    #[inline(never)]
+    pub(crate) fn use_blocks(&mut self, block: Block, count: u32, kind: Kind) {
+        self.set_kinds(block, count, kind);
+        self.heap.used += count;
+        self.heap.peak = self.heap.peak.max(self.heap.used);
+    }
+
     /// Takes blocks for a table of the collector; their content is not defined.
     pub(crate) fn take_internal(&mut self, count: u32) -> Block {
-        let block = self.take_blocks(count);
+        let block = self.find_blocks(count);
         if !block.is_none() {
-            self.set_kinds(block, count, Kind::INTERNAL);
+            self.use_blocks(block, count, Kind::INTERNAL);
             self.heap.internal += count;
         }
         block
@@ -151,7 +155,7 @@ impl<M: Memory> Runtime<M> {
     fn find_free(&mut self, count: u32) -> Block {
         if count == 1 {
             let found = self.scan_free(self.heap.hint, self.heap.hi, 1);
-            self.heap.hint = if found.is_none() { self.heap.hi } else { found.plus(1) };
+            self.heap.hint = if found.is_none() { self.heap.hi } else { found };
             return found;
         }
         if self.heap.hopeless != 0 && count >= self.heap.hopeless {
@@ -215,6 +219,8 @@ impl<M: Memory> Runtime<M> {
     /// Makes `start..end`, all zeros, part of the heap. Each group that is new to the heap gets its metadata
     /// block first: from the free blocks if there are any, else from the start of the addition.
     fn add_blocks(&mut self, start: Block, end: Block) -> bool {
+        // First, so that what is counted is in the heap. Until they are given a kind they are foreign.
+        self.heap.hi = self.heap.hi.max(end);
         let mut first = start;
         let last = (end.index() - 1) >> GROUP_SHIFT;
         let mut next = start.index() >> GROUP_SHIFT;
@@ -245,7 +251,6 @@ impl<M: Memory> Runtime<M> {
         self.set_kinds(first, end.since(first), Kind::FRESH);
         self.heap.peak = self.heap.peak.max(self.heap.used);
         self.heap.hint = self.heap.hint.min(first);
-        self.heap.hi = self.heap.hi.max(end);
         self.heap.hopeless = 0;
         true
     }

@@ -13,7 +13,7 @@ impl<M: Memory> Runtime<M> {
     /// Allocates blocks for an object of `size` bytes; null if there are none.
     pub(crate) fn alloc_large(&mut self, size: u32, atomic: bool) -> Addr {
         let count = blocks_for(size);
-        let first = self.take_blocks(count);
+        let first = self.find_blocks(count);
         if first.is_none() {
             return Addr::NULL;
         }
@@ -30,9 +30,10 @@ impl<M: Memory> Runtime<M> {
             distance += 1;
         }
         self.zero(dirty, first.plus(count), atomic);
-        self.set_kinds(first, count, Kind::TAIL);
-        self.set_kind(first, if atomic { Kind::LARGE_ATOMIC } else { Kind::LARGE });
         let record = self.record(first);
+        // From here on in one go.
+        self.use_blocks(first, count, Kind::TAIL);
+        self.set_kind(first, if atomic { Kind::LARGE_ATOMIC } else { Kind::LARGE });
         record.set_length(&mut self.mem, count);
         record.set_alloc_word(&mut self.mem, 0, 1);
         let bytes = count * BLOCK_SIZE;

@@ -1,5 +1,5 @@
-//! A host that ran out of fuel in the middle of a collection: either nothing has happened, or the
-//! instance says that it is of no more use. It never goes on with half a heap.
+//! A host that ran out of fuel in the middle of a collection or an allocation: either nothing has
+//! happened, or the instance says that it is of no more use. It never goes on with half a heap.
 
 use runtime_core::error::ErrorCode;
 use runtime_core::options::GcOption;
@@ -82,4 +82,39 @@ fn a_collection_cut_short_anywhere() {
         }
     }
     assert!(interrupted > 3 && whole > 1, "{interrupted} interrupted, {whole} whole");
+}
+
+/// The blocks of a large object are free until they are zeroed and their records say how they belong
+/// together. Then three stores make an object of them; in wasm nothing can come between those.
+#[test]
+fn a_large_allocation_cut_short_anywhere() {
+    let size = 5 * 16_384;
+    let mut outcomes = Vec::new();
+    for fuel in (0..).step_by(if cfg!(miri) { 5 } else { 1 }) {
+        let host = TestHost::manual();
+        // Three blocks have to be zeroed, and two behind them do not.
+        let dirty = host.alloc(3 * 16_384);
+        host.fill(dirty, 3 * 16_384, 0xEE);
+        host.collect();
+        let used = host.stat(Stat::HeapBytes);
+        host.memory(|memory| memory.set_fuel(Some(fuel)));
+        let outcome = host.catch(|host| host.alloc(size));
+        host.memory(|memory| memory.set_fuel(None));
+        if outcome.is_ok() {
+            break;
+        }
+        let nothing_happened = host.verify() == 0 && host.stat(Stat::HeapBytes) == used;
+        outcomes.push(nothing_happened);
+        if nothing_happened {
+            host.collect();
+            assert_eq!(host.alloc(size), dirty, "no block is lost");
+            assert!(host.is_filled(dirty, size, 0));
+            host.check();
+        }
+    }
+    assert!(outcomes.len() > 10);
+    assert!(
+        outcomes.iter().rev().skip(3).all(|&nothing_happened| nothing_happened),
+        "{outcomes:?}"
+    );
 }
