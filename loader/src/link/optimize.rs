@@ -19,8 +19,9 @@ pub const LEVELS: [&str; 7] = ["0", "1", "2", "3", "4", "s", "z"];
 
 const TOOL: &str = "wasm-opt";
 
-/// Where the code is to be fast, only small functions are to be inlined for having one caller: the fast path of `alloc`, and
-/// not the slow one, which the optimiser would else put beside it, and which then takes its registers (docs/tuning.md).
+/// Unless the code is to be as small as can be, only small functions are inlined for having one caller: the fast path of
+/// `alloc`, and not the slow one, which the optimiser would else put beside it, where it takes its registers
+/// (docs/tuning.md).
 pub const INLINING: &str = "--one-caller-inline-max-function-size=100";
 
 /// What a module may use beyond the first version of wasm, as the parser and as Binaryen call it.
@@ -88,7 +89,7 @@ impl Optimizer {
         std::fs::write(&from, &clean).map_err(|error| failed(error.to_string()))?;
         let mut command = Command::new(&self.path);
         command.arg(format!("-O{level}")).args(features(&clean));
-        if matches!(level, "2" | "3" | "4") {
+        if !matches!(level, "0" | "1" | "z") {
             command.arg(INLINING);
         }
         command.args([OsStr::new("-o"), to.as_ref(), from.as_ref()]);

@@ -210,6 +210,22 @@ fn the_optimiser_is_called_where_it_is_installed() {
     }
 }
 
+/// Else the registers of the program's loop would go to what hardly ever runs.
+#[test]
+fn the_fast_path_of_alloc_is_inlined_alone() {
+    if let Err(error) = loader::link::optimize::Optimizer::find() {
+        eprintln!("SKIPPED: {error}");
+        return;
+    }
+    for level in ["-O", "-O=3"] {
+        let (_, wasm, _) = link_text("inlined", ALLOC_ONLY, &[level]);
+        let seen = seen(&wasm);
+        assert_eq!(seen.function("alloc"), None, "{level}");
+        let slow = seen.functions.iter().filter(|(_, name)| name.contains("alloc_slow"));
+        assert_eq!(slow.count(), 1, "{level}: {:?}", seen.functions);
+    }
+}
+
 #[test]
 fn an_optimiser_that_is_missing_or_fails() {
     let folder = folder("no-optimiser");
