@@ -175,6 +175,51 @@ fn dead_wrappers_are_bounded_by_the_living() {
     }
 }
 
+/// Calls `f` until there is a collection; how often before that.
+fn until_a_collection(host: &TestHost, f: impl Fn(u32)) -> u32 {
+    let collections = host.stat(Stat::Collections);
+    let calls = (0..).take_while(|&call| {
+        f(call);
+        host.stat(Stat::Collections) == collections
+    });
+    calls.count() as u32
+}
+
+/// 512 bytes that live allow one registration.
+#[test]
+fn what_lives_allows_registrations() {
+    let host = TestHost::manual();
+    host.alloc_root(1 << 20);
+    host.collect();
+    assert_eq!(until_a_collection(&host, |handle| _ = host.wrapper(handle)), (1 << 20) / 512);
+}
+
+/// In the host's callback both budgets are twice what they are outside.
+#[test]
+fn the_callback_has_twice_the_budget() {
+    let counts: [fn(&TestHost) -> u32; 2] = [
+        |host| until_a_collection(host, |_| _ = host.alloc(16_384)),
+        |host| until_a_collection(host, |handle| _ = host.wrapper(handle)),
+    ];
+    for count in counts {
+        let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 18)]);
+        host.collect();
+        let outside = count(&host);
+        assert!([16, 512].contains(&outside), "{outside}");
+        host.dead_wrappers(1);
+        let inside = Rc::new(Cell::new(None));
+        let counted = Rc::clone(&inside);
+        host.on_decref(move |host, _, _| {
+            if counted.get().is_none() {
+                counted.set(Some(0));
+                counted.set(Some(count(host)));
+            }
+        });
+        host.collect();
+        assert_eq!(inside.get(), Some(2 * outside));
+    }
+}
+
 #[test]
 fn external_bytes_are_pressure() {
     let host = TestHost::new();
