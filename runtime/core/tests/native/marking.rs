@@ -101,6 +101,40 @@ fn the_memory_of_the_mark_stack_is_given_back() {
     assert!(cfg!(miri) || host.stat(Stat::PeakBytes) > host.stat(Stat::HeapBytes) + 200_000);
 }
 
+/// MARK_STACK_LIMIT is what the stack takes of the heap, in whole blocks. Where it is too little few are scanned again.
+#[test]
+#[cfg_attr(miri, ignore = "too much to mark")]
+fn the_mark_stack_has_a_limit() {
+    let length = 10_000;
+    let objects = length * (BUNCH + 1);
+    // A node has 16 words and an element 4; one slot, and the blocks of either.
+    let work = length * (16 + 4 * BUNCH)
+        + objects
+        + 1
+        + length.div_ceil(256)
+        + (length * BUNCH).div_ceil(1024);
+    for blocks in [0, 1, 3, 6, 100] {
+        let limit = (GcOption::MarkStackLimit, blocks * 16_384 + 16_383);
+        let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 30), limit]);
+        list_of_bunches(&host, length);
+        let used = host.stat(Stat::HeapBytes);
+        for _ in 0..3 {
+            let overflows = host.stat(Stat::MarkOverflows);
+            host.collect();
+            let overflows = host.stat(Stat::MarkOverflows) - overflows;
+            let more = host.stat(Stat::LastWork) - u64::from(work);
+            if blocks == 100 {
+                assert_eq!((overflows, more), (0, 0));
+            } else {
+                assert_eq!(host.stat(Stat::PeakBytes) - used, u64::from(blocks) * 16_384);
+                assert!((1..=20).contains(&overflows), "{overflows}");
+                assert!(more < u64::from(work) / 8, "{more}");
+            }
+            assert_eq!(host.stat(Stat::LiveObjects), u64::from(objects));
+        }
+    }
+}
+
 #[test]
 fn a_list_of_bunches_without_mark_stack() {
     let host = cramped();

@@ -301,6 +301,20 @@ fn entries_are_found_at_once() {
     }
 }
 
+/// A collection moves entries; releases before and after it find them.
+#[test]
+fn entries_are_found_where_they_moved() {
+    let host = TestHost::manual();
+    let wrappers: Vec<u32> = (0..10).map(|handle| host.wrapper_root(handle)).collect();
+    assert_eq!(host.release(wrappers[9]), Ok(true));
+    host.write(host.regions().stack_base.get(), 0);
+    host.collect();
+    assert_eq!(host.told_handles(), [9, 0]);
+    host.each_within(1000, &wrappers[1..9], |object| assert_eq!(host.release(object), Ok(true)));
+    assert_eq!(host.told_handles(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    host.check();
+}
+
 /// An entry that was released leaves traces in the table and in the index; they must never be
 /// taken for an entry again. (Released last, its slot is not filled by another.)
 #[test]
