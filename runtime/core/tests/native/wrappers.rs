@@ -315,6 +315,22 @@ fn entries_are_found_where_they_moved() {
     host.check();
 }
 
+/// Where there is no memory to find entries by, they are found all the same.
+#[test]
+fn entries_are_found_without_memory() {
+    let host = TestHost::with_pages(17);
+    let wrappers: Vec<u32> = (0..20).map(|handle| host.wrapper_root(handle)).collect();
+    while host.try_alloc(8192, false).map(|object| host.push(object)).is_ok() {}
+    let tables = host.stat(Stat::TableBytes);
+    for handle in [19, 0, 7, 18, 1, 2, 17, 9, 3] {
+        assert_eq!(host.release(wrappers[handle]), Ok(true));
+        assert_eq!(host.told_handles(), [handle as u32]);
+    }
+    assert_eq!(host.stat(Stat::TableBytes), tables);
+    assert_eq!(host.stat(Stat::Wrappers), 11);
+    host.check();
+}
+
 /// An entry that was released leaves traces in the table and in the index; they must never be
 /// taken for an entry again. (Released last, its slot is not filled by another.)
 #[test]
