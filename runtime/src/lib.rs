@@ -139,14 +139,27 @@ extern "C" fn try_alloc(size: u32) -> u32 {
     alloc_slow(size, false).get()
 }
 
+/// Registers when it takes more than an entry.
+#[cold]
+#[inline(never)]
+fn register_slow(ptr: u32, kind: u32, handle: u32) {
+    // Calls the export again, so that there is one copy of what it does.
+    or_trap(host::register_slow(&Import, ptr, || register_wrapper(ptr, kind, handle)));
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn register_wrapper(ptr: u32, kind: u32, handle: u32) {
-    register_wrapper_sized(ptr, kind, handle, 0);
+    // SAFETY: as in `with`, which is not used here because it would not be inlined.
+    let runtime = unsafe { &mut *INSTANCE.0.get() };
+    if !runtime.register_fast(ptr, kind, handle) {
+        register_slow(ptr, kind, handle);
+    }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn register_wrapper_sized(ptr: u32, kind: u32, handle: u32, external_bytes: u32) {
-    or_trap(host::register(&Import, ptr, kind, handle, external_bytes));
+    register_wrapper(ptr, kind, handle);
+    Import.with(|runtime| runtime.set_external(external_bytes));
 }
 
 #[unsafe(no_mangle)]

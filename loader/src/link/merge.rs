@@ -260,7 +260,14 @@ impl<'p, 'a> Writer<'p, 'a> {
         let mut data = DataSection::new();
         for (at, module) in self.plan.modules.iter().enumerate() {
             for datum in &module.data {
-                self.remap(at).parse_data(&mut data, datum.clone())?;
+                let mut datum = datum.clone();
+                if at == 0 {
+                    // The runtime's: nothing else lies there, and memory is zeros to begin with.
+                    let end =
+                        datum.data.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                    datum.data = &datum.data[..end];
+                }
+                self.remap(at).parse_data(&mut data, datum)?;
             }
         }
         Ok(data)

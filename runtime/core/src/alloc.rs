@@ -98,7 +98,7 @@ impl<M: Memory> Runtime<M> {
     #[inline(always)]
     pub fn run_of(&self, size: u32, atomic: bool) -> *const u8 {
         let kind = Kind::small(Class::of(size), atomic);
-        (&raw const self.runs[kind.run()]).cast()
+        (&raw const self.runs[kind.index()]).cast()
     }
 
     /// Allocates, whatever it takes; null, with the reason stored, if it cannot be done.
@@ -147,13 +147,13 @@ impl<M: Memory> Runtime<M> {
         } else {
             Kind::small(Class::of(size), atomic)
         };
-        if let Some(cell) = self.runs[kind.run()].take() {
+        if let Some(cell) = self.runs[kind.index()].take() {
             return cell;
         }
         if !self.refill(kind) {
             return Addr::NULL;
         }
-        self.runs[kind.run()].take().unwrap_or(Addr::NULL)
+        self.runs[kind.index()].take().unwrap_or(Addr::NULL)
     }
 
     /// Finds the next run of a kind: in the block being swept, in the next one, in a free block.
@@ -196,7 +196,7 @@ impl<M: Memory> Runtime<M> {
     fn carve(&mut self, kind: Kind, zeroed: bool) -> bool {
         let sweep = self.sweep[kind.list()];
         let record = self.record(sweep.block);
-        let cells = self.classes.cells(kind.class());
+        let cells = self.classes.cells(kind);
         let first = record.find(&self.mem, sweep.cell, cells, false);
         if first == cells {
             return false;
@@ -214,7 +214,7 @@ impl<M: Memory> Runtime<M> {
         if !kind.is_atomic() && !zeroed {
             self.mem.fill(start, bytes, 0);
         }
-        self.runs[kind.run()] =
+        self.runs[kind.index()] =
             Run { bump: start, end: start.plus(bytes), counted: start, cell_size: size };
         self.spend(bytes);
         true
@@ -222,7 +222,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Counts what the run of a kind has handed out, and gives the rest back.
     fn close_run(&mut self, kind: Kind) {
-        let run = self.runs[kind.run()];
+        let run = self.runs[kind.index()];
         if run.counted.is_null() {
             return;
         }
@@ -231,15 +231,15 @@ impl<M: Memory> Runtime<M> {
             // Bring the sweep back, in case it goes on without a collection.
             self.sweep[kind.list()].cell = self.set_rest(kind, false);
         }
-        self.runs[kind.run()] = Run::EMPTY;
+        self.runs[kind.index()] = Run::EMPTY;
     }
 
     /// Sets or clears the alloc bits of what a run has not handed out; returns its first cell.
     fn set_rest(&mut self, kind: Kind, set: bool) -> u32 {
-        let run = self.runs[kind.run()];
+        let run = self.runs[kind.index()];
         let block = run.bump.block();
-        let first = self.classes.cell_at(kind.class(), run.bump.since(block.start()));
-        let end = self.classes.cell_at(kind.class(), run.end.since(block.start()));
+        let first = self.classes.cell_at(kind, run.bump.since(block.start()));
+        let end = self.classes.cell_at(kind, run.end.since(block.start()));
         self.record(block).set_alloc(&mut self.mem, first, end, set);
         first
     }
@@ -254,7 +254,7 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn suspend_runs(&mut self, keep: bool) {
         let mut kind = Kind::FIRST_SMALL;
         while kind != Kind::END {
-            let run = self.runs[kind.run()];
+            let run = self.runs[kind.index()];
             if keep && run.bump != run.end && run.bump != run.counted {
                 self.count_run(kind);
                 self.set_rest(kind, false);
@@ -270,7 +270,7 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn resume_runs(&mut self) {
         let mut kind = Kind::FIRST_SMALL;
         while kind != Kind::END {
-            let run = self.runs[kind.run()];
+            let run = self.runs[kind.index()];
             if run.bump != run.end {
                 self.set_rest(kind, true);
             }
@@ -280,10 +280,10 @@ impl<M: Memory> Runtime<M> {
 
     /// Counts what the run of a kind has handed out since it was last counted.
     fn count_run(&mut self, kind: Kind) {
-        let run = &mut self.runs[kind.run()];
+        let run = &mut self.runs[kind.index()];
         let bytes = run.bump.since(run.counted);
         run.counted = run.bump;
-        self.count_allocated(bytes, self.classes.cell_at(kind.class(), bytes));
+        self.count_allocated(bytes, self.classes.cell_at(kind, bytes));
     }
 
     /// Counts what all runs have handed out.
@@ -299,7 +299,7 @@ impl<M: Memory> Runtime<M> {
     /// the rest of a run.
     #[inline]
     pub(crate) fn is_handed_out(&self, kind: Kind, cell: Addr) -> bool {
-        let run = self.runs[kind.run()];
+        let run = self.runs[kind.index()];
         // By distance: a run may end at the end of the address space, which is address 0. Large
         // objects have no run, and an empty one has no rest.
         cell.since(run.bump) >= run.end.since(run.bump)
@@ -319,7 +319,7 @@ impl<M: Memory> Runtime<M> {
         let kind = self.kind(block);
         let mut base = block.start();
         if kind.is_small() {
-            let cell = self.classes.cell_at(kind.class(), at.block_offset());
+            let cell = self.classes.cell_at(kind, at.block_offset());
             base = base.plus(cell * kind.class().cell_size());
         } else if kind == Kind::TAIL {
             base = self.head_of(block).start();
@@ -331,10 +331,15 @@ impl<M: Memory> Runtime<M> {
     /// collections the mark bit says whether it has an entry in the wrap-table.
     #[inline(never)]
     pub(crate) fn place_of(&self, ptr: Addr) -> Place {
+        self.place_of_inline(ptr)
+    }
+
+    #[inline(always)]
+    pub(crate) fn place_of_inline(&self, ptr: Addr) -> Place {
         // Any address has an entry in the block table.
         let block = ptr.block();
         let kind = self.kind(block);
-        let Some(cell) = self.classes.cell_starting_at(kind.class(), ptr.block_offset()) else {
+        let Some(cell) = self.classes.cell_starting_at(kind, ptr.block_offset()) else {
             return Place::NONE;
         };
         let record = self.record_inline(block);
@@ -350,10 +355,20 @@ impl<M: Memory> Runtime<M> {
         self.place_of(ptr) != Place::NONE
     }
 
-    /// Fails with `NOT_AN_OBJECT` if `ptr` is not the base of an allocated object.
+    /// Where the bits of the object with this base are; fails with `NOT_AN_OBJECT` if there is none.
+    #[inline(always)]
+    pub(crate) fn expect_place(&mut self, ptr: Addr) -> Result<Place, Failed> {
+        let place = self.place_or_note(ptr);
+        if place == Place::NONE { Err(Failed::stored()) } else { Ok(place) }
+    }
+
     #[inline(never)]
-    pub(crate) fn expect_object(&mut self, ptr: Addr) -> Result<(), Failed> {
-        if self.is_object(ptr) { Ok(()) } else { Err(self.fail(ErrorCode::NotAnObject, ptr.get())) }
+    fn place_or_note(&mut self, ptr: Addr) -> Place {
+        let place = self.place_of(ptr);
+        if place == Place::NONE {
+            self.fail(ErrorCode::NotAnObject, ptr.get());
+        }
+        place
     }
 
     /// The usable size of the object with this base.

@@ -111,9 +111,9 @@ impl Kind {
         Class::new(self.0 / 2)
     }
 
-    /// The index of the allocation run that serves the kind (where `is_small`), below 256.
+    /// Its index in tables by kind, of 256 entries.
     #[inline(always)]
-    pub const fn run(self) -> usize {
+    pub const fn index(self) -> usize {
         self.0 as usize & 255
     }
 
@@ -181,13 +181,20 @@ impl Place {
         mem.load64(self.pair(), MARK) & self.mask() != 0
     }
 
-    /// Sets or clears the mark bit, and says so for the block.
+    /// Sets the mark bit, and says so for the block.
     #[inline(always)]
-    pub(crate) fn set_mark<M: Memory>(self, mem: &mut M, set: bool) {
-        let word = mem.load64(self.pair(), MARK) & !self.mask();
-        mem.store64(self.pair(), MARK, if set { word | self.mask() } else { word });
+    pub(crate) fn set_mark<M: Memory>(self, mem: &mut M) {
+        let word = mem.load64(self.pair(), MARK);
+        mem.store64(self.pair(), MARK, word | self.mask());
         let record = self.pair().get() & !((1 << RECORD_SHIFT) - 1);
-        Record(Addr::new(record)).set_marked(mem, set);
+        Record(Addr::new(record)).set_marked(mem, true);
+    }
+
+    /// Clears the mark bit; the block may have others.
+    #[inline(always)]
+    pub(crate) fn clear_mark<M: Memory>(self, mem: &mut M) {
+        let word = mem.load64(self.pair(), MARK);
+        mem.store64(self.pair(), MARK, word & !self.mask());
     }
 }
 
@@ -253,6 +260,17 @@ impl Record {
     #[inline]
     pub fn clear<M: Memory>(self, mem: &mut M) {
         mem.fill(self.0, 1 << RECORD_SHIFT, 0);
+    }
+
+    /// Clears all mark bits, if there may be any.
+    #[inline]
+    pub fn clear_marks<M: Memory>(self, mem: &mut M) {
+        let mut pair = if self.may_be_marked(mem) { 0 } else { 30 };
+        self.set_marked(mem, false);
+        while pair < 30 {
+            self.set_mark_word(mem, pair, 0);
+            pair += 1;
+        }
     }
 
     /// Whether the block may have marks: not, if none was set since the last collection.

@@ -23,7 +23,7 @@ impl<M: Memory> Runtime<M> {
         self.collecting = true;
 
         // Prepare: the bitmaps say exactly what is allocated, and no mark is set.
-        self.flag_wrappers(false);
+        self.unflag_wrappers();
         self.suspend_runs(keep);
 
         // Mark.
@@ -36,7 +36,7 @@ impl<M: Memory> Runtime<M> {
         // Reclaim.
         let found = self.reclaim();
         self.resume_runs();
-        self.flag_wrappers(true);
+        self.flag_wrappers();
 
         self.collecting = false;
         self.account(found);
@@ -68,11 +68,6 @@ impl<M: Memory> Runtime<M> {
     /// Sets the heap up at the first use. `false`, with `HEAP_CORRUPT` stored, if a collection was
     /// interrupted in the middle (by a host that ran out of fuel, say): the bitmaps are then
     /// half-way between two states, and the instance is of no more use.
-    #[inline(always)]
-    pub(crate) fn enter(&mut self) -> bool {
-        (!self.heap.lo.is_none() && !self.collecting) || self.enter_slow()
-    }
-
     #[cold]
     #[inline(never)]
     pub(crate) fn enter_slow(&mut self) -> bool {

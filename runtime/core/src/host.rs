@@ -36,26 +36,28 @@ pub fn alloc<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
 ///
 /// # Errors
 ///
+/// As [`register_slow`].
+pub fn register<H: Host>(host: &H, ptr: u32, kind: u32, handle: u32) -> Result<(), Failed> {
+    let fast = || host.with(|runtime| runtime.register_fast(ptr, kind, handle));
+    if fast() { Ok(()) } else { register_slow(host, ptr, || _ = fast()) }
+}
+
+/// Registers a wrapper when [`Runtime::register_fast`] could not; `again` calls that again, which
+/// then can.
+///
+/// # Errors
+///
 /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with; `WRAP_TABLE_FULL` if the
 /// table is at its limit and all entries are alive, `HEAP_EXHAUSTED` if there is no memory for a
 /// larger one.
-#[inline]
-pub fn register<H: Host>(
-    host: &H,
-    ptr: u32,
-    kind: u32,
-    handle: u32,
-    external: u32,
-) -> Result<(), Failed> {
+pub fn register_slow<H: Host>(host: &H, ptr: u32, again: impl FnOnce()) -> Result<(), Failed> {
     let prepared = host.with(|runtime| runtime.register_prepare(ptr));
-    let told = host.with(|runtime| runtime.telling.pending) && tell_pending(host, Addr::new(ptr));
-    let mut place = prepared?;
-    host.with(|runtime| {
-        if told {
-            place = runtime.expect_unregistered(ptr)?;
-        }
-        runtime.register_finish(place, ptr, kind, handle, external)
-    })
+    tell_pending(host, Addr::new(ptr));
+    prepared?;
+    host.with(|runtime| runtime.register_ready(ptr))?;
+    again();
+    host.with(Runtime::register_finish);
+    Ok(())
 }
 
 /// Disposes of a wrapper now; `Ok(false)` if the object is none.
@@ -112,16 +114,15 @@ pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
 }
 
 /// Tells the host what a collection in this call left to be told; `object` is kept alive
-/// meanwhile. Returns whether the host may have run.
+/// meanwhile.
 #[inline(never)]
-fn tell_pending<H: Host>(host: &H, object: Addr) -> bool {
-    let pending = host.with(|runtime| runtime.telling.pending);
+fn tell_pending<H: Host>(host: &H, object: Addr) {
     let level = host.with(|runtime| {
-        runtime.telling.pending = false;
+        let pending = core::mem::take(&mut runtime.telling.pending);
         if pending && runtime.has_dead() { runtime.begin_telling(object) } else { 0 }
     });
     if level == 0 {
-        return pending;
+        return;
     }
     // What fails inside the callback is the callback's to see; the caller's failure stays its own.
     let failure = host.with(|runtime| runtime.failure_words());
@@ -132,7 +133,6 @@ fn tell_pending<H: Host>(host: &H, object: Addr) -> bool {
         runtime.set_failure_words(failure);
         runtime.end_telling(level);
     });
-    pending
 }
 
 #[inline(always)]

@@ -50,7 +50,7 @@ impl<M: Memory> Runtime<M> {
     /// How many cells a block with objects has, and their size in bytes: a large object is one.
     pub(crate) fn cells_of(&self, block: Block, kind: Kind) -> (u32, u32) {
         if kind.is_small() {
-            (self.classes.cells(kind.class()), kind.class().cell_size())
+            (self.classes.cells(kind), kind.class().cell_size())
         } else {
             (1, self.record(block).length(&self.mem) * BLOCK_SIZE)
         }

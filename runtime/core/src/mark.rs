@@ -112,7 +112,7 @@ impl<M: Memory> Runtime<M> {
         let points = base == at || self.option(GcOption::Interior) != 0;
         let place = self.place_of(base);
         if points && place != Place::NONE && !place.is_marked(&self.mem) {
-            self.flag(place, true);
+            self.flag(place);
             if !self.kind(base.block()).is_atomic() {
                 self.push(base, self.size_of(base));
             }
@@ -267,7 +267,7 @@ impl<M: Memory> Runtime<M> {
     fn mark_word(&mut self, word: Addr, top: Addr) -> Addr {
         let block = word.block();
         let kind = self.kind(block);
-        match self.classes.cell_starting_at(kind.class(), word.block_offset()) {
+        match self.classes.cell_starting_at(kind, word.block_offset()) {
             Some(cell) => {
                 let bit = Bit::of(cell);
                 if !self.record_inline(block).try_mark(&mut self.mem, bit) || kind.is_atomic() {

@@ -58,6 +58,9 @@ impl<M: Memory> Runtime<M> {
     #[inline(never)]
     pub(crate) fn spend(&mut self, bytes: u32) {
         self.pace.carved = self.pace.carved.saturating_add(bytes);
+        if self.pace.carved >= self.pace.budget {
+            self.wraps.plain = 0;
+        }
     }
 
     /// Whether allocation or registration has used up its budget. From inside the host's callback
@@ -86,6 +89,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Computes the budget; also when an option changes.
     pub(crate) fn set_budget(&mut self) {
+        self.wraps.plain = 0;
         let percent = u64::from(self.option(GcOption::GrowthPercent));
         let growth = u32::try_from(self.pace.live * percent / 100).unwrap_or(u32::MAX);
         self.pace.budget = growth.max(self.option(GcOption::MinHeap)).max(BLOCK_SIZE);

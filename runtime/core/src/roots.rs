@@ -181,7 +181,7 @@ impl<M: Memory> Runtime<M> {
     pub fn pin(&mut self, ptr: u32) -> Result<(), Failed> {
         let ptr = Addr::new(ptr);
         self.enter_or_fail()?;
-        self.expect_object(ptr)?;
+        self.expect_place(ptr)?;
         if (self.roots.pins.len + 1) * 2 > self.roots.pins.capacity {
             self.rebuild_pins()?;
         }
@@ -202,7 +202,7 @@ impl<M: Memory> Runtime<M> {
     pub fn unpin(&mut self, ptr: u32) -> Result<(), Failed> {
         let ptr = Addr::new(ptr);
         self.enter_or_fail()?;
-        self.expect_object(ptr)?;
+        self.expect_place(ptr)?;
         if self.roots.pins.capacity != 0 {
             let entry = self.find_pin(ptr);
             let count = self.mem.load32(entry, 4);

@@ -48,11 +48,12 @@ pub struct Runtime<M: Memory> {
     pub(crate) telling: Telling,
     pub(crate) roots: Roots,
     pub(crate) counters: Counters,
-    // The large parts last: a field at a low address makes shorter wasm.
+    pub(crate) tables: Tables,
+    // The large parts last: a field at a low address makes shorter wasm. And they are all zeros, which
+    // `loader link` leaves out at the end of the data.
     pub(crate) runs: [Run; RUNS],
     pub(crate) sweep: [Sweep; LISTS],
     pub(crate) classes: Lookup,
-    pub(crate) tables: Tables,
 }
 
 impl<M: Memory> Runtime<M> {

@@ -7,13 +7,11 @@
 //! block. Larger objects take whole blocks.
 
 use crate::addr::BLOCK_SIZE;
+use crate::block::Kind;
 
 /// The number of the first size class. A class and its number are two views of the byte in the
 /// block table (see [`crate::block::Kind`]), where lower numbers mean other things.
 pub const FIRST_CLASS: usize = 4;
-/// The class of the first block of a large object: one cell at its start, of a size that is not in
-/// the table but in the block's record.
-const LARGE_CLASS: usize = 3;
 /// One more than the number of the last size class.
 pub const END_CLASS: usize = FIRST_CLASS + 31;
 /// The largest request that a size class serves, in bytes.
@@ -81,30 +79,32 @@ impl Class {
 pub struct Lookup {
     /// Twice the class of a request of `size` bytes, at index `(size + 7) / 8`.
     twice: [u8; MAX_TABLE as usize / 8 + 1],
-    /// By class. 0 for what is no class, where no offset then passes for divisible; 1 for large
-    /// objects, where only the offset 0 does.
-    reciprocal: [u32; 64],
+    /// By kind, as marking has just looked it up: two for each class. 0 for what is no class, where
+    /// no offset then passes for divisible; 1 for large objects, where only the offset 0 does.
+    reciprocal: [u32; 256],
 }
 
 impl Lookup {
     /// Tables of zeros.
-    pub const EMPTY: Self = Self { twice: [0; MAX_TABLE as usize / 8 + 1], reciprocal: [0; 64] };
+    pub const EMPTY: Self = Self { twice: [0; MAX_TABLE as usize / 8 + 1], reciprocal: [0; 256] };
 
     /// Computes the tables.
     pub fn fill(&mut self) {
-        self.reciprocal[LARGE_CLASS] = 1;
+        self.reciprocal[Kind::LARGE.index()] = 1;
+        self.reciprocal[Kind::LARGE_ATOMIC.index()] = 1;
         let mut slot = 0;
-        let mut number = FIRST_CLASS;
-        while number < END_CLASS {
-            let class = Class::new(number as u32);
-            self.reciprocal[number & 63] = class.reciprocal();
+        let mut kind = Kind::FIRST_SMALL;
+        while kind != Kind::END {
+            let class = kind.class();
+            self.reciprocal[kind.index()] = class.reciprocal();
+            // The first of the two kinds of a class has them all.
             while slot * 8 <= class.cell_size() as usize
                 && let Some(entry) = self.twice.get_mut(slot)
             {
-                *entry = 2 * number as u8;
+                *entry = kind.byte();
                 slot += 1;
             }
-            number += 1;
+            kind = kind.next();
         }
     }
 
@@ -114,25 +114,24 @@ impl Lookup {
         self.twice[(size.wrapping_add(7) >> 3) as usize]
     }
 
-    /// The number of the cell that holds the byte at `offset` of a block of a class; also, how many
+    /// The number of the cell that holds the byte at `offset` of a block of a kind; also, how many
     /// cells make up `offset` bytes. It may be past the last cell, for an offset in the unused end of
     /// the block.
     #[inline(never)]
-    pub fn cell_at(&self, class: Class, offset: u32) -> u32 {
-        let reciprocal = self.reciprocal[class.0 as usize & 63];
-        ((u64::from(offset) * u64::from(reciprocal)) >> 32) as u32
+    pub fn cell_at(&self, kind: Kind, offset: u32) -> u32 {
+        ((u64::from(offset) * u64::from(self.reciprocal[kind.index()])) >> 32) as u32
     }
 
-    /// Cells in a block of a class.
-    pub fn cells(&self, class: Class) -> u32 {
-        self.cell_at(class, BLOCK_SIZE).min(MAX_CELLS)
+    /// Cells in a block of a kind.
+    pub fn cells(&self, kind: Kind) -> u32 {
+        self.cell_at(kind, BLOCK_SIZE).min(MAX_CELLS)
     }
 
-    /// The number of the cell that starts at `offset` of a block of a class; `None` if none does, or
-    /// if it is no class of cells at all.
+    /// The number of the cell that starts at `offset` of a block of a kind; `None` if none does, or
+    /// if it is no kind of cells at all.
     #[inline(always)]
-    pub fn cell_starting_at(&self, class: Class, offset: u32) -> Option<u32> {
-        let reciprocal = self.reciprocal[class.0 as usize & 63];
+    pub fn cell_starting_at(&self, kind: Kind, offset: u32) -> Option<u32> {
+        let reciprocal = self.reciprocal[kind.index()];
         let product = u64::from(offset) * u64::from(reciprocal);
         ((product as u32) < reciprocal).then_some((product >> 32) as u32)
     }

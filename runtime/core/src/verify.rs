@@ -134,7 +134,7 @@ impl<M: Memory> Runtime<M> {
             return Err(Invariant::Kind);
         }
         let record = self.record(block);
-        let cells = self.classes.cells(kind.class());
+        let cells = self.classes.cells(kind);
         if record.find(&self.mem, cells, 2048, true) != 2048 {
             return Err(Invariant::AllocBits);
         }
@@ -174,11 +174,11 @@ impl<M: Memory> Runtime<M> {
         while next != Kind::END {
             let kind = next;
             next = next.next();
-            let (run, sweep) = (self.runs[kind.run()], self.sweep[kind.list()]);
+            let (run, sweep) = (self.runs[kind.index()], self.sweep[kind.list()]);
             if run.bump != run.end {
                 let block = run.bump.block();
-                let first = self.classes.cell_at(kind.class(), run.bump.block_offset());
-                let end = self.classes.cell_at(kind.class(), run.end.since(block.start()));
+                let first = self.classes.cell_at(kind, run.bump.block_offset());
+                let end = self.classes.cell_at(kind, run.end.since(block.start()));
                 let base = block.start().plus(first * kind.class().cell_size());
                 if self.kind(block) != kind || first > end || base != run.bump {
                     return Err(Invariant::Run);

@@ -15,7 +15,7 @@
 //! mark bit says that it has an entry.
 
 use crate::addr::Addr;
-use crate::block::Place;
+use crate::block::{Bit, Place};
 use crate::error::ErrorCode;
 use crate::memory::{Memory, WRAP_ENTRY_BYTES, WRAP_TABLE_ENTRIES};
 use crate::options::GcOption;
@@ -34,6 +34,9 @@ pub(crate) struct WrapTable {
     pub(crate) capacity: u32,
     pub(crate) live: u32,
     pub(crate) used: u32,
+    /// Below so many entries a registration is only its entry: none is dead, there is room, no
+    /// collection is due, and nothing else is to be kept up to date. 0 where that is not known.
+    pub(crate) plain: u32,
     /// The object that is being registered: a root of a collection on the way.
     pub(crate) in_flight: Addr,
     pub(crate) index: WrapIndex,
@@ -45,6 +48,7 @@ impl WrapTable {
         capacity: WRAP_TABLE_ENTRIES,
         live: 0,
         used: 0,
+        plain: 0,
         in_flight: Addr::NULL,
         index: WrapIndex::EMPTY,
     };
@@ -83,70 +87,85 @@ impl<M: Memory> Runtime<M> {
         self.mem.store64(at, 8, high);
     }
 
-    /// Sets or clears a mark bit, where speed does not count: not inlined.
+    /// Sets a mark bit, where speed does not count: not inlined.
     #[inline(never)]
-    pub(crate) fn flag(&mut self, place: Place, set: bool) {
-        place.set_mark(&mut self.mem, set);
+    pub(crate) fn flag(&mut self, place: Place) {
+        place.set_mark(&mut self.mem);
     }
 
-    /// Sets or clears the mark bits that say "has an entry".
-    pub(crate) fn flag_wrappers(&mut self, set: bool) {
+    /// Sets the mark bits that say "has an entry".
+    pub(crate) fn flag_wrappers(&mut self) {
         let mut entry = 0;
         while entry < self.wraps.live {
-            self.flag(self.place_of(self.wrap_ptr(entry)), set);
+            self.flag(self.place_of(self.wrap_ptr(entry)));
             entry += 1;
         }
     }
 
-    /// First half of a registration: checks the object, and collects if it is time to, or if the
-    /// table is full. The host is told of what died before the second half.
+    /// Clears the mark bits that say "has an entry": all there are.
+    pub(crate) fn unflag_wrappers(&mut self) {
+        self.wraps.plain = 0;
+        let mut block = self.heap.lo;
+        while block < self.heap.hi {
+            if self.kind(block).has_objects() {
+                self.record(block).clear_marks(&mut self.mem);
+            }
+            block = block.plus(1);
+        }
+    }
+
+    /// Registers a wrapper if that is only a matter of its entry; `false` if it was not, and nothing
+    /// has changed.
+    #[inline(always)]
+    pub fn register_fast(&mut self, ptr: u32, kind: u32, handle: u32) -> bool {
+        let entry = self.wraps.live;
+        if entry >= self.wraps.plain {
+            return false;
+        }
+        let place = self.place_of_inline(Addr::new(ptr));
+        if place == Place::NONE || place.is_marked(&self.mem) {
+            return false;
+        }
+        let at = self.wrap_entry(entry);
+        self.mem.store32(at, 0, ptr);
+        self.mem.store32(at, 4, kind);
+        self.mem.store32(at, 8, handle);
+        self.mem.store32(at, 12, 0);
+        place.set_mark(&mut self.mem);
+        self.wraps.live += 1;
+        self.wraps.used += 1;
+        self.pace.registered += 1;
+        true
+    }
+
+    /// First part of a registration: checks the object, and collects if it is time to, or if the
+    /// table is full. The host is told of what died before the second part.
     ///
     /// # Errors
     ///
     /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with.
-    #[inline]
-    pub(crate) fn register_prepare(&mut self, ptr: u32) -> Result<Place, Failed> {
-        if !self.enter() {
-            return Err(Failed::stored());
-        }
-        let place = self.expect_unregistered(ptr)?;
-        let room = self.wraps.capacity.min(self.option(GcOption::WrapLimit));
-        let full = self.wraps.used >= room;
-        let slow = full
-            || self.pace.registered >= self.pace.registrations
-            || self.pace.carved >= self.pace.budget
-            || self.option(GcOption::Eager) != 0;
-        if slow {
-            self.register_slow(Addr::new(ptr), full)?;
-        }
-        Ok(place)
+    pub(crate) fn register_prepare(&mut self, ptr: u32) -> Result<(), Failed> {
+        self.enter_or_fail()?;
+        self.expect_unregistered(ptr)?;
+        self.make_room(Addr::new(ptr))
     }
 
-    /// Where the bits of an object are that has no entry yet; also when the host ran between the two
-    /// halves of a registration.
+    /// Fails if there is no object at `ptr`, or if it has an entry.
     ///
     /// # Errors
     ///
     /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`.
-    #[inline(always)]
-    pub(crate) fn expect_unregistered(&mut self, ptr: u32) -> Result<Place, Failed> {
-        let place = self.place_of(Addr::new(ptr));
-        if place == Place::NONE || place.is_marked(&self.mem) {
-            return Err(self.fail_registration(ptr, place));
+    #[inline(never)]
+    pub(crate) fn expect_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
+        if self.expect_place(Addr::new(ptr))?.is_marked(&self.mem) {
+            return Err(self.fail(ErrorCode::AlreadyRegistered, ptr));
         }
-        Ok(place)
+        Ok(())
     }
 
-    #[cold]
-    #[inline(never)]
-    fn fail_registration(&mut self, ptr: u32, place: Place) -> Failed {
-        let none = place == Place::NONE;
-        self.fail(if none { ErrorCode::NotAnObject } else { ErrorCode::AlreadyRegistered }, ptr)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn register_slow(&mut self, ptr: Addr, full: bool) -> Result<(), Failed> {
+    fn make_room(&mut self, ptr: Addr) -> Result<(), Failed> {
+        let room = self.wraps.capacity.min(self.option(GcOption::WrapLimit));
+        let full = self.wraps.used >= room;
         self.wraps.in_flight = ptr;
         self.telling.pending = false;
         let mut outcome = self.eager_tick();
@@ -175,51 +194,53 @@ impl<M: Memory> Runtime<M> {
         Ok(())
     }
 
-    /// Second half of a registration: makes the entry.
+    /// Second part of a registration: makes sure that there is nothing left to do but the entry. The
+    /// host may have run before.
     ///
     /// # Errors
     ///
-    /// `WRAP_TABLE_FULL` if the table is at its limit and all entries are alive;
-    /// `HEAP_EXHAUSTED` if there is no memory for a larger table.
-    #[inline]
-    pub(crate) fn register_finish(
-        &mut self,
-        place: Place,
-        ptr: u32,
-        kind: u32,
-        handle: u32,
-        external: u32,
-    ) -> Result<(), Failed> {
+    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`; `WRAP_TABLE_FULL` if the table is at its limit and all
+    /// entries are alive; `HEAP_EXHAUSTED` if there is no memory for a larger table.
+    pub(crate) fn register_ready(&mut self, ptr: u32) -> Result<(), Failed> {
+        self.expect_unregistered(ptr)?;
         let limit = self.option(GcOption::WrapLimit);
-        if self.wraps.live >= limit {
+        let entry = self.wraps.live;
+        if entry >= limit {
             return Err(self.fail(ErrorCode::WrapTableFull, limit));
         }
         if self.wraps.used == self.wraps.capacity && !self.grow_wrap_table(u32::MAX) {
             let bytes = self.wraps.capacity.wrapping_mul(2 * WRAP_ENTRY_BYTES);
             return Err(self.fail(ErrorCode::HeapExhausted, bytes));
         }
-        let entry = self.wraps.live;
-        if self.wraps.used != entry {
-            // The first of the dead makes room.
-            self.copy_entry(self.wraps.used, entry);
-        }
-        let at = self.wrap_entry(entry);
-        self.mem.store32(at, 0, ptr);
-        self.mem.store32(at, 4, kind);
-        self.mem.store32(at, 8, handle);
-        self.mem.store32(at, 12, external);
-        place.set_mark(&mut self.mem, true);
-        self.wraps.live += 1;
-        self.wraps.used += 1;
-        if self.wraps.index.is_valid() {
-            self.index_wrapper(Addr::new(ptr), entry);
-        }
-        if external != 0 {
-            self.spend(external);
-        }
-        self.pace.registered += 1;
-        self.counters[Stat::ExternalBytes] += u64::from(external);
+        // The first of the dead makes room.
+        self.copy_entry(self.wraps.used, entry);
+        self.wraps.plain = entry + 1;
         Ok(())
+    }
+
+    /// Last part of a registration: what else there is to it than the entry, which is the last.
+    pub(crate) fn register_finish(&mut self) {
+        let entry = self.wraps.live - 1;
+        self.index_wrapper(self.wrap_ptr(entry), entry);
+        self.set_plain();
+    }
+
+    /// Notes what the host keeps behind the wrapper that was just registered, in bytes.
+    pub fn set_external(&mut self, bytes: u32) {
+        self.mem.store32(self.wrap_entry(self.wraps.live - 1), 12, bytes);
+        self.spend(bytes);
+        self.counters[Stat::ExternalBytes] += u64::from(bytes);
+    }
+
+    /// Finds out how many more registrations are only a matter of their entries.
+    fn set_plain(&mut self) {
+        let slow = self.wraps.used != self.wraps.live
+            || self.wraps.index.is_valid()
+            || self.pace.carved >= self.pace.budget
+            || self.option(GcOption::Eager) != 0;
+        let more = self.pace.registrations.saturating_sub(self.pace.registered);
+        let room = self.wraps.capacity.min(self.option(GcOption::WrapLimit));
+        self.wraps.plain = if slow { 0 } else { room.min(self.wraps.live.saturating_add(more)) };
     }
 
     #[cold]
@@ -256,15 +277,17 @@ impl<M: Memory> Runtime<M> {
     pub fn release(&mut self, ptr: u32) -> Result<bool, Failed> {
         self.enter_or_fail()?;
         let object = Addr::new(ptr);
-        self.expect_object(object)?;
-        let place = self.place_of(object);
+        let place = self.expect_place(object)?;
         if !place.is_marked(&self.mem) {
             return Ok(false);
         }
+        self.wraps.plain = 0;
         let entry = self.find_wrapper(object);
-        self.flag(place, false);
+        place.clear_mark(&mut self.mem);
         self.note_wrappers();
         self.set_telling_entry(entry);
+        let external = self.mem.load32(self.wrap_entry(entry), 12);
+        self.counters[Stat::ExternalBytes] -= u64::from(external);
         // The last of the living fills the gap, and the last of the dead fills that one's.
         let (last_live, last) = (self.wraps.live - 1, self.wraps.used - 1);
         if entry != last_live {
@@ -279,14 +302,11 @@ impl<M: Memory> Runtime<M> {
         Ok(true)
     }
 
+    #[inline(always)]
     fn set_telling_entry(&mut self, entry: u32) {
         let at = self.wrap_entry(entry);
         self.telling.kind = self.mem.load32(at, 4);
         self.telling.handle = self.mem.load32(at, 8);
-        let external = self.mem.load32(at, 12);
-        if entry < self.wraps.live {
-            self.counters[Stat::ExternalBytes] -= u64::from(external);
-        }
         self.counters[Stat::WrappersTold] += 1;
     }
 
@@ -310,7 +330,7 @@ impl<M: Memory> Runtime<M> {
     /// Declares every wrapper dead, for `gc_shutdown`.
     pub(crate) fn kill_wrappers(&mut self) {
         self.note_wrappers();
-        self.flag_wrappers(false);
+        self.unflag_wrappers();
         self.wraps.live = 0;
         self.wraps.index.invalidate();
         self.counters[Stat::ExternalBytes] = 0;
@@ -324,7 +344,10 @@ impl<M: Memory> Runtime<M> {
         while next < self.wraps.live {
             let entry = next;
             next += 1;
-            if self.place_of(self.wrap_ptr(entry)).is_marked(&self.mem) {
+            let ptr = self.wrap_ptr(entry);
+            let kind = self.kind(ptr.block());
+            let cell = self.classes.cell_starting_at(kind, ptr.block_offset()).unwrap_or(0);
+            if self.record_inline(ptr.block()).is_marked(&self.mem, Bit::of(cell)) {
                 if live != entry {
                     self.swap_entries(live, entry);
                 }

@@ -64,7 +64,7 @@ impl Heap {
 
     /// Makes an object stand for a handle.
     pub fn register(&self, ptr: u32, kind: u32, handle: u32) -> Result<(), Failed> {
-        host::register(self, ptr, kind, handle, 0)
+        host::register(self, ptr, kind, handle)
     }
 
     /// Disposes of a wrapper.

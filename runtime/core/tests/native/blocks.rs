@@ -52,7 +52,7 @@ fn little_is_lost() {
         assert!(3 * (cell - size) <= cell + 16, "{size} in a cell of {cell}");
     }
     for class in classes().skip(1) {
-        let used = lookup.cells(class) * class.cell_size();
+        let used = lookup.cells(Kind::small(class, false)) * class.cell_size();
         assert!(BLOCK_SIZE - used < class.cell_size(), "{class:?} could have one more cell");
         assert!(BLOCK_SIZE - used <= BLOCK_SIZE / 32, "{class:?} leaves {}", BLOCK_SIZE - used);
     }
@@ -61,13 +61,14 @@ fn little_is_lost() {
 #[test]
 fn each_byte_of_a_block_is_in_the_cell_of_its_offset() {
     let lookup = lookup();
-    for class in classes() {
-        assert!(lookup.cells(class) <= MAX_CELLS);
+    for kind in classes().flat_map(|class| [Kind::small(class, false), Kind::small(class, true)]) {
+        let size = kind.class().cell_size();
+        assert!(lookup.cells(kind) <= MAX_CELLS);
         for offset in (0..BLOCK_SIZE).step_by(if cfg!(miri) { 37 } else { 1 }) {
-            let (cell, rest) = (offset / class.cell_size(), offset % class.cell_size());
-            assert_eq!(lookup.cell_at(class, offset), cell, "{class:?} + {offset}");
+            let (cell, rest) = (offset / size, offset % size);
+            assert_eq!(lookup.cell_at(kind, offset), cell, "{kind:?} + {offset}");
             let starting = (rest == 0).then_some(cell);
-            assert_eq!(lookup.cell_starting_at(class, offset), starting, "{class:?} + {offset}");
+            assert_eq!(lookup.cell_starting_at(kind, offset), starting, "{kind:?} + {offset}");
         }
     }
 }
@@ -75,12 +76,12 @@ fn each_byte_of_a_block_is_in_the_cell_of_its_offset() {
 #[test]
 fn what_is_no_class_has_no_cells() {
     let lookup = lookup();
-    let large = Kind::LARGE.class().index();
-    for number in (0..FIRST_CLASS as u32).chain(END_CLASS as u32..64) {
+    let large = [Kind::LARGE, Kind::LARGE_ATOMIC];
+    for kind in (0..Kind::FIRST_SMALL.byte()).chain(Kind::END.byte()..=255).map(Kind::from_byte) {
         for offset in [0, 8, 16, 8192] {
             // But for the first byte of a large object.
-            let cell = (number == large && offset == 0).then_some(0);
-            assert_eq!(lookup.cell_starting_at(Class::new(number), offset), cell);
+            let cell = (large.contains(&kind) && offset == 0).then_some(0);
+            assert_eq!(lookup.cell_starting_at(kind, offset), cell);
         }
     }
 }

@@ -167,7 +167,8 @@ impl TestHost {
     }
 
     pub(crate) fn try_register(&self, ptr: u32, kind: u32, handle: u32) -> Result<(), Failure> {
-        self.try_register_sized(ptr, kind, handle, 0)
+        let result = host::register(self, ptr, kind, handle);
+        self.outcome(result)
     }
 
     pub(crate) fn try_register_sized(
@@ -177,8 +178,9 @@ impl TestHost {
         handle: u32,
         external: u32,
     ) -> Result<(), Failure> {
-        let result = host::register(self, ptr, kind, handle, external);
-        self.outcome(result)
+        self.try_register(ptr, kind, handle)?;
+        self.with(|runtime| runtime.set_external(external));
+        Ok(())
     }
 
     /// Allocates a wrapper of 16 bytes and registers it with kind 1.

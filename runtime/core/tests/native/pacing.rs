@@ -220,6 +220,27 @@ fn the_callback_has_twice_the_budget() {
     }
 }
 
+/// In the callback the budget is twice as large, and what it has spent is due afterwards.
+#[test]
+fn what_the_callback_spends_is_due_at_the_next_registration() {
+    let host = TestHost::with_options(&[(GcOption::MinHeap, 64 << 10)]);
+    host.dead_wrappers(1);
+    let object = host.alloc_root(16);
+    let calls = host.counting(|host, _| {
+        let before = host.stat(Stat::Collections);
+        for _ in 0..20 {
+            host.alloc(4096);
+        }
+        host.wrapper_root(100);
+        assert_eq!(host.stat(Stat::Collections), before);
+    });
+    host.collect();
+    assert_eq!(calls.get(), 1);
+    let before = host.stat(Stat::Collections);
+    host.try_register(object, 1, 101).expect("fresh");
+    assert_eq!(host.stat(Stat::Collections), before + 1);
+}
+
 #[test]
 fn external_bytes_are_pressure() {
     let host = TestHost::new();
