@@ -112,7 +112,7 @@ fn a_large_allocation_cut_short_anywhere() {
             host.check();
         }
     }
-    assert!(outcomes.len() > 10);
+    assert!(outcomes.len() > 3);
     assert!(
         outcomes.iter().rev().skip(3).all(|&nothing_happened| nothing_happened),
         "{outcomes:?}"

@@ -248,7 +248,7 @@ fn no_memory_for_a_table() {
 fn pins_are_found_at_once() {
     for size in [8, 16, 1024, 8192] {
         let host = TestHost::manual();
-        let count = if cfg!(miri) { 100 } else { 2000 };
+        let count = if cfg!(miri) { 200 } else { 2000 };
         let objects: Vec<u32> = (0..count).map(|_| host.alloc_root(size)).collect();
         host.each_within(20, &objects, |object| host.pin(object).expect("an object"));
         host.each_within(10, &objects, |object| host.unpin(object).expect("pinned"));

@@ -291,7 +291,7 @@ fn shutdown_tells_about_all_and_forgets() {
 fn entries_are_found_at_once() {
     for size in [8, 16, 1024, 8192] {
         let host = TestHost::manual();
-        let count = if cfg!(miri) { 100 } else { 2000 };
+        let count = if cfg!(miri) { 200 } else { 2000 };
         let objects: Vec<u32> = (0..count).map(|_| host.alloc_root(size)).collect();
         for &object in &objects {
             host.try_register(object, 1, object).expect("fresh");
