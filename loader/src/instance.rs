@@ -1,8 +1,8 @@
 //! One instance of the runtime with its host, and what a host can do with it.
 
-use std::ops::Range;
+mod bounds;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
@@ -88,7 +88,7 @@ impl Instance {
         if runtime.key.counts_fuel() {
             store.data_mut().counts_fuel = true;
             // Making the instance is not what is measured.
-            set_fuel(&mut store, u64::MAX);
+            bounds::set_fuel(&mut store, u64::MAX);
         }
 
         let what = || format!("{} cannot be instantiated", runtime.name);
@@ -339,54 +339,6 @@ impl Instance {
         self.store.data_mut().callback = callback;
     }
 
-    /// Replaces the bound on memory. A bound below what is in use refuses all growth from now on.
-    pub fn set_max_memory(&mut self, bytes: Option<u64>) {
-        let max = bytes.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
-        self.store.data_mut().memory.max = max;
-    }
-
-    /// Refuses these requests for more memory, counted from now on, for tests: a host may do so at any time.
-    pub fn refuse_growth(&mut self, requests: Range<u64>) {
-        let memory = &mut self.store.data_mut().memory;
-        memory.asked = 0;
-        memory.refused = requests;
-    }
-
-    /// Requests for more memory since [`refuse_growth`](Self::refuse_growth).
-    pub fn growth_requests(&self) -> u64 {
-        self.store.data().memory.asked
-    }
-
-    /// Gives calls this much time from now on; `None` takes the bound away.
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.watchdog = None;
-        self.store.data_mut().deadline = None;
-        let Some(timeout) = timeout else { return Ok(()) };
-        if !self.key.is_interruptible() {
-            return Err(Error::EngineMismatch(
-                "a timeout needs an instance that was made with one".into(),
-            ));
-        }
-        self.watchdog = limits::watch(&mut self.store, timeout)?;
-        Ok(())
-    }
-
-    /// Gives calls this much fuel from now on.
-    pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
-        if !self.key.counts_fuel() {
-            return Err(Error::EngineMismatch(
-                "fuel needs an instance that was made with some".into(),
-            ));
-        }
-        set_fuel(&mut self.store, fuel);
-        Ok(())
-    }
-
-    /// The fuel that is left; `None` where it is not counted.
-    pub fn fuel(&self) -> Option<u64> {
-        self.store.get_fuel().ok()
-    }
-
     /// Takes what programs have printed, where it is captured.
     pub fn take_output(&mut self) -> Vec<u8> {
         match &mut self.store.data_mut().output {
@@ -407,11 +359,6 @@ impl Instance {
     pub fn store_mut(&mut self) -> &mut Store<HostState> {
         &mut self.store
     }
-}
-
-fn set_fuel(store: &mut Store<HostState>, fuel: u64) {
-    let set = store.set_fuel(fuel);
-    debug_assert!(set.is_ok(), "the engine counts fuel: the callers checked it");
 }
 
 /// The version comes first: what else a runtime of another version exports is anybody's guess.

@@ -1,8 +1,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Caller, Trap, Val, format_err};
+
+use std::time::Duration;
 
 use super::*;
 use crate::{CallbackCx, Program, Status, with_stack};
