@@ -299,6 +299,10 @@ fn entries_are_found_at_once() {
         }
         host.each_within(40, &objects, |object| assert_eq!(host.release(object), Ok(true)));
         assert_eq!(host.told_handles(), objects);
+        // With what the releases have left behind.
+        host.each_within(300, &objects, |object| {
+            host.try_register(object, 1, 0).expect("released")
+        });
     }
 }
 
