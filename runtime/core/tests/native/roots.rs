@@ -255,6 +255,31 @@ fn pins_are_found_at_once() {
     }
 }
 
+/// More pins than the built-in mark stack has room for: it grows, or it does without, and writes to nothing else.
+#[test]
+#[cfg_attr(miri, ignore = "too much to mark")]
+fn more_pins_than_the_mark_stack_holds() {
+    for limit in [0, 1 << 20] {
+        let host = TestHost::manual();
+        host.configure(GcOption::MarkStackLimit, limit);
+        let base = host.regions().program_base.get();
+        host.init(base + 65_536).expect("the first init");
+        host.fill(base, 65_536, 0x77);
+        for _ in 0..10_000 {
+            let object = host.alloc_root(8);
+            let child = host.alloc(8);
+            host.write(object, child);
+            host.pin(object).expect("an object");
+            host.pop(1);
+        }
+        host.collect();
+        assert_eq!(host.stat(Stat::LiveObjects), 20_000);
+        assert_eq!(host.stat(Stat::MarkOverflows) != 0, limit == 0);
+        assert!(host.bytes(base, 65_536) == vec![0x77; 65_536]);
+        host.check();
+    }
+}
+
 /// The tables lie in blocks that were used before. What is left there of a dead object's words is no root.
 #[test]
 fn tables_in_used_blocks() {
