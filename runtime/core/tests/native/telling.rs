@@ -295,3 +295,74 @@ fn a_second_request_in_the_callback_frees_nothing_in_flight() {
     assert_eq!(host.sp(), sp);
     host.check();
 }
+
+/// Each level of telling keeps its object alive, up to the last, at which nothing collects.
+#[test]
+fn telling_inside_telling() {
+    for depth in 1..=10 {
+        let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 16)]);
+        let base = host.sp();
+        let wrappers: Vec<u32> = (0..depth).map(|handle| host.wrapper_root(handle)).collect();
+        let (first, all) = (wrappers[0], wrappers.clone());
+        let calls = host.counting(move |host, handle| {
+            // Only the call in progress keeps the object now.
+            host.write(base + 4 * handle, 0);
+            if let Some(&next) = wrappers.get(handle as usize + 1) {
+                assert_eq!(host.release(next), Ok(true));
+                return;
+            }
+            let collections = host.stat(Stat::Collections);
+            (0..40).for_each(|_| _ = host.alloc(16_384));
+            assert_eq!(host.stat(Stat::Collections) != collections, depth < 8, "{depth} deep");
+            assert!(wrappers.iter().all(|&wrapper| host.is_object(wrapper)));
+        });
+        assert_eq!(host.release(first), Ok(true));
+        assert_eq!((calls.get(), host.sp()), (depth, base + 4 * depth));
+        host.collect();
+        assert!(all.iter().all(|&wrapper| !host.is_object(wrapper)));
+        host.check();
+    }
+}
+
+/// A full table is collected outside and grown inside the callback, but for one that may not grow.
+#[test]
+#[cfg_attr(miri, ignore = "too many wrappers")]
+fn full_tables() {
+    let host = TestHost::manual();
+    // So much lives that registrations alone are no reason to collect.
+    host.alloc_root(4 << 20);
+    host.collect();
+    let live = |count| (0..count).for_each(|handle| _ = host.wrapper_root(handle));
+    live(2000);
+    host.dead_wrappers(2097);
+    assert_eq!((host.stat(Stat::Collections), host.stat(Stat::WrapCapacity)), (2, 4096));
+    // More than three quarters of it live, but it is not full.
+    live(1500);
+    host.configure(GcOption::Eager, 1);
+    live(1);
+    host.configure(GcOption::Eager, 0);
+    assert_eq!(host.stat(Stat::WrapCapacity), 4096);
+    host.configure(GcOption::WrapLimit, 4096);
+    let collections = host.stat(Stat::Collections);
+    for handle in host.stat(Stat::Wrappers) as u32..4096 {
+        host.wrapper_root(handle);
+    }
+    let calls = host.counting(|host, _| {
+        host.wrapper_root(0);
+        host.configure(GcOption::WrapLimit, 1 << 20);
+        host.wrapper_root(1);
+    });
+    host.release(host.read(host.sp() - 4)).expect("an object");
+    assert_eq!((calls.get(), host.stat(Stat::Collections)), (1, collections));
+    assert!(host.stat(Stat::WrapCapacity) > 4096);
+
+    let host = TestHost::with_options(&[(GcOption::WrapLimit, 64)]);
+    let calls = host.counting(|host, handle| {
+        if handle == 1000 {
+            host.dead_wrappers(200);
+        }
+    });
+    let wrapper = host.wrapper(1000);
+    host.release(wrapper).expect("an object");
+    assert!(calls.get() > 100 && host.stat(Stat::Collections) >= 3);
+}
