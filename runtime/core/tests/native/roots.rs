@@ -280,6 +280,24 @@ fn more_pins_than_the_mark_stack_holds() {
     }
 }
 
+/// What a table has outgrown serves the next.
+#[test]
+#[cfg_attr(miri, ignore = "too many wrappers")]
+fn tables_that_were_outgrown() {
+    let host = TestHost::manual();
+    let base = host.regions().program_base.get();
+    host.init(base + 4).expect("the first init");
+    for handle in 0..9000 {
+        host.wrapper_root(handle);
+    }
+    let tables = host.stat(Stat::TableBytes);
+    for _ in 0..4000 {
+        host.add_roots(base, base + 4).expect("a range");
+    }
+    assert_eq!(host.stat(Stat::TableBytes), tables);
+    host.check();
+}
+
 /// The tables lie in blocks that were used before. What is left there of a dead object's words is no root.
 #[test]
 fn tables_in_used_blocks() {

@@ -366,3 +366,29 @@ fn full_tables() {
     host.release(wrapper).expect("an object");
     assert!(calls.get() > 100 && host.stat(Stat::Collections) >= 3);
 }
+
+/// The table fills up with the dead that are still to be told and what the callback registers.
+#[test]
+#[cfg_attr(miri, ignore = "too many wrappers")]
+fn a_table_full_of_the_dead() {
+    let host = TestHost::manual();
+    host.alloc_root(4 << 20);
+    host.collect();
+    host.dead_wrappers(4000);
+    let calls = host.counting(|host, handle| {
+        if handle != 3999 {
+            return;
+        }
+        let objects: Vec<u32> = (0..200).map(|_| host.alloc_root(16)).collect();
+        host.configure(GcOption::HeapLimit, host.stat(Stat::HeapBytes) as u32);
+        let failed = objects.iter().find_map(|&object| host.try_register(object, 1, object).err());
+        assert_eq!(failed, Some(failure(ErrorCode::HeapExhausted, 2 * 4096 * 16)));
+        host.configure(GcOption::HeapLimit, 0);
+        host.try_register(objects[199], 1, 0).expect("a larger table");
+        assert_eq!(host.stat(Stat::WrapCapacity), 8192);
+        host.check();
+    });
+    host.collect();
+    assert_eq!((calls.get(), host.stat(Stat::Wrappers)), (4000, 98));
+    host.check();
+}
