@@ -143,9 +143,9 @@ fn fuel_stops_a_call_and_the_instance_is_usable_with_more() {
     assert_eq!(vm.verify().unwrap(), 0);
     assert_eq!(vm.fuel(), Some(0));
     assert!(vm.alloc(8).is_err());
-    vm.set_fuel(10_000).unwrap();
+    vm.set_fuel(20_000).unwrap();
     vm.alloc(8).unwrap();
-    assert!(vm.fuel().unwrap() < 10_000);
+    assert!(vm.fuel().unwrap() < 20_000);
 }
 
 #[test]
@@ -156,7 +156,8 @@ fn an_instance_that_was_stopped_in_a_collection_says_so() {
         let p = scope.alloc(16).unwrap();
         scope.push(p).unwrap();
     }
-    scope.set_fuel(500).unwrap();
+    // Enough to end all runs, from which cells are handed out without a look, and not enough to mark.
+    scope.set_fuel(20_000).unwrap();
     let error = scope.collect().unwrap_err();
     assert_eq!((error.code(), error.trap().unwrap().trap), (None, Some(Trap::OutOfFuel)));
     scope.set_fuel(u64::MAX).unwrap();
