@@ -265,7 +265,7 @@ fn more_pins_than_the_mark_stack_holds() {
         let base = host.regions().program_base.get();
         host.init(base + 65_536).expect("the first init");
         host.fill(base, 65_536, 0x77);
-        for _ in 0..10_000 {
+        for _ in 0..20_000 {
             let object = host.alloc_root(8);
             let child = host.alloc(8);
             host.write(object, child);
@@ -273,7 +273,7 @@ fn more_pins_than_the_mark_stack_holds() {
             host.pop(1);
         }
         host.collect();
-        assert_eq!(host.stat(Stat::LiveObjects), 20_000);
+        assert_eq!(host.stat(Stat::LiveObjects), 40_000);
         assert_eq!(host.stat(Stat::MarkOverflows) != 0, limit == 0);
         assert!(host.bytes(base, 65_536) == vec![0x77; 65_536]);
         host.check();

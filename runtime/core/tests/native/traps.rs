@@ -145,3 +145,25 @@ fn with_the_stack_exactly_full() {
     host.check();
     assert_eq!(host.stat(Stat::LiveObjects), 0);
 }
+
+/// Traps that the callback catches leave no levels of telling behind: it may be collected in as ever.
+#[test]
+fn levels_that_traps_unwound_are_forgotten() {
+    let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 16)]);
+    let wrappers: Vec<u32> = (0..20).map(|handle| host.wrapper_root(handle)).collect();
+    let first = wrappers[0];
+    let calls = host.counting(move |host, handle| {
+        if handle != 0 {
+            trap();
+        }
+        for &wrapper in &wrappers[1..] {
+            assert!(host.catch(|host| host.release(wrapper)).is_err());
+        }
+        let collections = host.stat(Stat::Collections);
+        (0..40).for_each(|_| _ = host.alloc(16_384));
+        assert!(host.stat(Stat::Collections) > collections);
+    });
+    assert_eq!(host.release(first), Ok(true));
+    assert_eq!(calls.get(), 20);
+    host.check();
+}
