@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Caller, Trap, Val, format_err};
 
-use std::time::Duration;
-
 use super::*;
 use crate::{CallbackCx, Program, Status, with_stack};
 use crate::{Config, GcOption};
