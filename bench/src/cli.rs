@@ -123,7 +123,7 @@ fn run_task(run: &Run) -> Result<ExitCode, Refused> {
 fn page_task(page: &Page) -> Result<ExitCode, Refused> {
     let tools = Tools::here();
     let text = page.folder.join("performance.md");
-    // A page that cannot be written is known before a quarter of an hour has gone.
+    // A page that cannot be written is known before half an hour has gone.
     page::check(&text)?;
     build_rivals()?;
     let plan = Plan {

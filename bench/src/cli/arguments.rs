@@ -26,7 +26,7 @@ pub(super) enum Task {
     Run(Run),
     /// Compares two builds of runtime.wasm pair by pair, and says what moved beyond the noise.
     Compare(Compare),
-    /// Measures everything and writes docs/performance.md and its charts: less than a quarter of an hour.
+    /// Measures everything and writes docs/performance.md and its charts: half an hour, and a little more.
     Page(Page),
     /// Counts the instructions of the main workloads, and holds them to bench/golden.json.
     Golden(GoldenTask),
