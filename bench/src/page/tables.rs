@@ -53,13 +53,6 @@ fn targets(text: &mut String, measured: &Measured) {
     head(text, &["work", "build", "target", "found", ""], 3);
     for row in &measured.report.rows {
         for target in &row.targets {
-            let verdict = match (target.met, target.found) {
-                (Some(true), _) => "met".to_owned(),
-                (Some(false), Some(found)) => {
-                    format!("**missed** by {:.0} %", (found / target.limit - 1.0) * 100.0)
-                }
-                _ => "not measured".to_owned(),
-            };
             line(
                 text,
                 &[
@@ -67,18 +60,14 @@ fn targets(text: &mut String, measured: &Measured) {
                     form(target.ours).to_owned(),
                     target.target.clone(),
                     or_dash(target.found),
-                    verdict,
+                    verdict(target.met, target.found, target.limit),
                 ],
             );
         }
     }
     let ours = measured.instances.iter().find(|one| one.id == "ours-x");
     let mut bound = |work: &str, target: &str, found: Option<f64>, limit: f64| {
-        let verdict = match found {
-            Some(found) if found <= limit => "met".to_owned(),
-            Some(found) => format!("**missed** by {:.0} %", (found / limit - 1.0) * 100.0),
-            None => "not measured".to_owned(),
-        };
+        let verdict = verdict(found.map(|found| found <= limit), found, limit);
         let cells = [work, "two modules", target].map(str::to_owned);
         line(text, &[&cells[..], &[or_dash(found), verdict]].concat());
     };
@@ -87,6 +76,17 @@ fn targets(text: &mut String, measured: &Measured) {
     let size = measured.sizes.iter().find(|size| size.0 == "Rootstock");
     let size = size.map(|size| size.2 as f64 / 1024.0);
     bound("the module after wasm-opt -Oz", "≤ 12 KiB", size, 12.0);
+}
+
+/// Whether a target is met, and if not, by how much it is missed.
+fn verdict(met: Option<bool>, found: Option<f64>, limit: f64) -> String {
+    match (met, found) {
+        (Some(true), _) => "met".to_owned(),
+        (Some(false), Some(found)) => {
+            format!("**missed** by {:.0} %", (found / limit - 1.0) * 100.0)
+        }
+        _ => "not measured".to_owned(),
+    }
 }
 
 fn form(id: &str) -> &str {

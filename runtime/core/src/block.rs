@@ -26,7 +26,7 @@
 
 use crate::addr::{Addr, BLOCK_SIZE};
 use crate::memory::Memory;
-use crate::size_class::Class;
+use crate::size_class::{Class, MAX_CELLS};
 
 /// log2 of the bytes in a record.
 pub const RECORD_SHIFT: u32 = 9;
@@ -198,10 +198,12 @@ impl Place {
     }
 }
 
+/// Pairs of words that have bits of cells; the other fields are in the words behind them.
+pub const PAIRS: u32 = MAX_CELLS / 64;
 const MARK: u32 = 8;
-const LINK: u32 = 30 * 16 + MARK;
+const LINK: u32 = PAIRS * 16 + MARK;
 const LENGTH: u32 = LINK + 4;
-const DIRTY: u32 = 31 * 16 + MARK;
+const DIRTY: u32 = LINK + 16;
 const MARKED: u32 = DIRTY + 4;
 
 impl Record {
@@ -265,9 +267,9 @@ impl Record {
     /// Clears all mark bits, if there may be any.
     #[inline]
     pub fn clear_marks<M: Memory>(self, mem: &mut M) {
-        let mut pair = if self.may_be_marked(mem) { 0 } else { 30 };
+        let mut pair = if self.may_be_marked(mem) { 0 } else { PAIRS };
         self.set_marked(mem, false);
-        while pair < 30 {
+        while pair < PAIRS {
             self.set_mark_word(mem, pair, 0);
             pair += 1;
         }

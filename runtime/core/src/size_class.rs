@@ -19,7 +19,8 @@ pub const MAX_SMALL: u32 = 8192;
 /// The largest request whose class is looked up in a table.
 pub const MAX_TABLE: u32 = 1024;
 
-/// Cell sizes in bytes, by class number. Padded to a power of two so that a masked index
+/// Cell sizes in bytes, by class number. That of large objects, 3, has one cell at the start of a block, of a size that is
+/// in the block's record: here it only says that it is large. Padded to a power of two so that a masked index
 /// needs no bounds check.
 pub static CELL_SIZE: [u16; 64] = [
     0, 0, 0, 65535, 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512,

@@ -1,7 +1,7 @@
 //! The heap checker: every invariant that the other modules rely on, one code each.
 
 use crate::addr::Block;
-use crate::block::{Bit, Kind, Place};
+use crate::block::{Bit, Kind, PAIRS, Place};
 use crate::memory::Memory;
 use crate::runtime::Runtime;
 
@@ -140,7 +140,7 @@ impl<M: Memory> Runtime<M> {
         }
         let mut flagged = 0;
         let mut pair = 0;
-        while pair < 30 {
+        while pair < PAIRS {
             let marks = record.mark_word(&self.mem, pair);
             if marks & !record.alloc_word(&self.mem, pair) != 0 {
                 return Err(Invariant::MarkBits);
