@@ -3,7 +3,7 @@
 //! The modules, in the order in which a program travels through them:
 //!
 //! * `module` takes each input apart, and `resolve` finds out where its imports come from;
-//! * `reach` finds what of the runtime is needed;
+//! * `reach` finds what of the runtime is needed, and `phases` which parts of a collection are not;
 //! * `space` gives everything its number in the merged module, and `remap` rewrites code with these numbers;
 //! * `layout` looks at data segments and decides how large memory is;
 //! * `merge` writes the sections, and `address` remembers where code has gone;
@@ -35,6 +35,7 @@ mod merge;
 mod module;
 mod names;
 pub mod optimize;
+mod phases;
 mod reach;
 mod remap;
 mod resolve;
@@ -122,8 +123,7 @@ pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, 
     }
     let memory = layout::memory(&plan, &mut warnings)?;
     let exports = exports(&plan, wanted, program)?;
-    let is_live = |space, index| reached.is_live(space, index);
-    let merged = merge::merge(&plan, &types, memory, &exports, is_live)
+    let merged = merge::merge(&plan, &types, memory, &exports, &reached)
         .map_err(|error| refused(program.name(), error))?;
 
     let report =
@@ -154,9 +154,11 @@ fn plan<'a>(mut modules: Vec<Module<'a>>, wanted: &[Exported]) -> Result<Planned
             _ => None,
         })
     });
-    let roots = linked.chain(wanted.iter().map(|export| (export.space, export.index)));
-    let reached =
-        Reached::from(&modules[0], roots).map_err(|error| refused(&modules[0].file, error))?;
+    let roots: Vec<_> =
+        linked.chain(wanted.iter().map(|export| (export.space, export.index))).collect();
+    let emptied = phases::unneeded(&modules[0], &roots);
+    let reached = Reached::from(&modules[0], roots, emptied)
+        .map_err(|error| refused(&modules[0].file, error))?;
     let mut tables = (0..).zip(&modules[0].tables);
     if !tables.any(|(table, _)| reached.is_live(Space::Table, table)) {
         modules[0].elements.clear();

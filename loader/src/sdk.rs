@@ -11,7 +11,6 @@
 //! +---------------+-----------------+----------------+-------------------------------+--------->
 //! ```
 
-mod decref;
 mod library;
 
 use std::fs;
@@ -36,9 +35,8 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
         InputError::new(folder.display().to_string(), format!("cannot be made: {error}"))
     })?;
     let runtime = Exports::read(RUNTIME_WASM);
-    let library = decref::with_plain_name(library::with_weak_panic_handler(RUNTIME_LIBRARY));
     let files: [(&str, &[u8]); 4] = [
-        ("libruntime.a", &library),
+        ("libruntime.a", &library::with_weak_panic_handler(RUNTIME_LIBRARY)),
         ("rootstock.h", HEADER.as_bytes()),
         ("rootstock.rsp", &runtime.memory_map().into_bytes()),
         ("rootstock-exports.rsp", &runtime.export_flags().into_bytes()),

@@ -4,7 +4,6 @@
 
 mod object_link {
     mod linker;
-    mod notified;
     mod programs;
     mod running;
 }

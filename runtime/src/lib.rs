@@ -6,6 +6,7 @@
 #![cfg(target_family = "wasm")]
 #![no_std]
 
+mod phases;
 mod wasm;
 
 use core::arch::wasm32;
@@ -47,6 +48,11 @@ impl Host for Import {
     #[inline(always)]
     fn decref(&self, kind: u32, handle: u32) {
         host_decref_handle(kind, handle);
+    }
+
+    #[inline(always)]
+    fn notify_pending(&self, object: Addr) {
+        phases::notify(object);
     }
 }
 

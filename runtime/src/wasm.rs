@@ -13,6 +13,8 @@ use runtime_core::addr::Addr;
 use runtime_core::memory::{
     BLOCK_TABLE_BYTES, DIRECTORY_BYTES, MARK_STACK_BYTES, Memory, Regions, WRAP_TABLE_BYTES,
 };
+use runtime_core::phases::Phase;
+use runtime_core::runtime::Runtime;
 
 #[repr(C, align(64))]
 struct Tables {
@@ -191,5 +193,10 @@ unsafe impl Memory for WasmMemory {
     #[inline(always)]
     fn addr_of(&self, ptr: *mut u8) -> Addr {
         Addr::new(ptr as u32)
+    }
+
+    #[inline(always)]
+    fn phase(runtime: &mut Runtime<Self>, phase: Phase, argument: u32) -> u32 {
+        crate::phases::run(runtime, phase, argument)
     }
 }

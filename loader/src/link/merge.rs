@@ -10,6 +10,8 @@ use wasmparser::{FunctionBody, Import, MemoryType};
 
 use super::address::AddressMap;
 use super::module::{Module, plain_function};
+use super::phases;
+use super::reach::Reached;
 use super::remap::{Plan, Remap};
 use super::space::{Origin, Space};
 use crate::error::InputError;
@@ -78,9 +80,9 @@ pub(super) fn merge(
     types: &RuntimeTypes,
     memory: MemoryType,
     exports: &[Exported],
-    is_live: impl Fn(Space, u32) -> bool,
+    reached: &Reached,
 ) -> Result<Merged> {
-    Writer { plan, is_live: &is_live }.write(types, memory, exports)
+    Writer { plan, reached }.write(types, memory, exports)
 }
 
 /// A function, written anew.
@@ -93,8 +95,8 @@ struct Body {
 
 struct Writer<'p, 'a> {
     plan: &'p Plan<'a>,
-    /// Whether something of the runtime is kept, by its number there.
-    is_live: &'p dyn Fn(Space, u32) -> bool,
+    /// What of the runtime is kept.
+    reached: &'p Reached,
 }
 
 impl<'p, 'a> Writer<'p, 'a> {
@@ -173,7 +175,8 @@ impl<'p, 'a> Writer<'p, 'a> {
         let imported = module.imported(space);
         (0..module.defined(space)).filter(move |&index| {
             at > 0
-                || u32::try_from(index).is_ok_and(|index| (self.is_live)(space, imported + index))
+                || u32::try_from(index)
+                    .is_ok_and(|index| self.reached.is_live(space, imported + index))
         })
     }
 
@@ -215,7 +218,7 @@ impl<'p, 'a> Writer<'p, 'a> {
                 let space = Space::of_import(&import.ty);
                 let index = seen[space as usize];
                 seen[space as usize] += 1;
-                if *origin == Origin::Host && (at > 0 || (self.is_live)(space, index)) {
+                if *origin == Origin::Host && (at > 0 || self.reached.is_live(space, index)) {
                     kept.push((at, import));
                 }
             }
@@ -280,9 +283,15 @@ impl<'p, 'a> Writer<'p, 'a> {
         let mut end = leb_len(count as usize);
         for (at, module) in self.plan.modules.iter().enumerate() {
             let mut map = AddressMap::new(module.code.start);
+            let imported = module.imported(Space::Function);
             for index in self.indices(Space::Function, at) {
                 let body = &module.bodies[index];
-                let Body { bytes, places } = self.body(at, body)?;
+                let number = imported + u32::try_from(index).unwrap_or(u32::MAX);
+                let Body { bytes, places } = if at == 0 && self.reached.emptied.contains(&number) {
+                    Body { bytes: phases::nothing_to_do(), places: Vec::new() }
+                } else {
+                    self.body(at, body)?
+                };
                 let start = end + leb_len(bytes.len());
                 // where its size stands, which some take for its beginning
                 let before = index.checked_sub(1).map(|before| module.bodies[before].range().end);

@@ -22,7 +22,7 @@ const TOOL: &str = "wasm-opt";
 /// Unless the code is to be as small as can be, only small functions are inlined for having one caller: the fast path of
 /// `alloc`, and not the slow one, which the optimiser would else put beside it, where it takes its registers
 /// (docs/tuning.md).
-pub const INLINING: &str = "--one-caller-inline-max-function-size=100";
+pub const INLINING: &str = "--one-caller-inline-max-function-size=60";
 
 /// What a module may use beyond the first version of wasm, as the parser and as Binaryen call it.
 const FEATURES: &[(WasmFeatures, &str)] = &[

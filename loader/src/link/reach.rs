@@ -1,5 +1,6 @@
 //! What of the runtime can be reached from the programs and the exports: the rest is dropped.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
@@ -11,6 +12,8 @@ use super::space::Space;
 pub(super) struct Reached {
     live: [Vec<bool>; 5],
     pub(super) types: Vec<bool>,
+    /// Functions whose phase is not needed: they are kept where they are called, and reach nothing.
+    pub(super) emptied: BTreeSet<u32>,
     waiting: Vec<(Space, u32)>,
 }
 
@@ -19,11 +22,13 @@ impl Reached {
     pub(super) fn from(
         module: &Module<'_>,
         roots: impl IntoIterator<Item = (Space, u32)>,
+        emptied: BTreeSet<u32>,
     ) -> Result<Self, reencode::Error> {
         let size = |space| module.imported(space) as usize + module.defined(space);
         let mut reached = Self {
             live: Space::ALL.map(|space| vec![false; size(space)]),
             types: vec![false; module.type_count() as usize],
+            emptied,
             waiting: Vec::new(),
         };
         for (space, index) in roots {
@@ -75,6 +80,7 @@ impl Reached {
             return Ok(());
         };
         match space {
+            Space::Function if self.emptied.contains(&index) => {}
             Space::Function => {
                 let mut code = wasm_encoder::CodeSection::new();
                 utils::parse_function_body(self, &mut code, module.bodies[at].clone())?;

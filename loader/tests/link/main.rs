@@ -2,6 +2,7 @@
 
 mod contents;
 mod lines;
+mod phases;
 mod random;
 mod refusals;
 mod running;

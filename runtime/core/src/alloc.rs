@@ -103,7 +103,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Allocates, whatever it takes; null, with the reason stored, if it cannot be done.
     pub fn alloc_slow(&mut self, size: u32, atomic: bool) -> Addr {
-        if !self.enter_slow() || self.eager_tick().is_err() {
+        if !self.enter_slow() || self.collect_eagerly().is_err() {
             return Addr::NULL;
         }
         if self.is_due() && self.collect(true).is_err() {

@@ -4,9 +4,9 @@ use crate::addr::Addr;
 use crate::error::ErrorCode;
 use crate::memory::Memory;
 use crate::options::GcOption;
+use crate::phases::{Phase, WrapperStep};
 use crate::runtime::{Failed, Runtime};
 use crate::stats::Stat;
-use crate::sweep::Found;
 use crate::verify::Invariant;
 
 impl<M: Memory> Runtime<M> {
@@ -23,7 +23,7 @@ impl<M: Memory> Runtime<M> {
         self.collecting = true;
 
         // Prepare: the bitmaps say exactly what is allocated, and no mark is set.
-        self.unflag_wrappers();
+        self.wrappers(WrapperStep::Unflag);
         self.suspend_runs(keep);
 
         // Mark.
@@ -31,34 +31,46 @@ impl<M: Memory> Runtime<M> {
         self.mark_roots();
 
         // Wrappers, while the marks are there.
-        self.sort_out_dead_wrappers();
+        self.wrappers(WrapperStep::Sort);
 
         // Reclaim.
-        let found = self.reclaim();
+        self.reclaim();
         self.resume_runs();
-        self.flag_wrappers();
+
+        self.start_period();
+        self.wrappers(WrapperStep::Flag);
 
         self.collecting = false;
-        self.account(found);
+        M::phase(self, Phase::Statistics, 0);
         self.telling.pending = true;
-        if self.option(GcOption::Verify) != 0 {
-            self.verify_or_fail()?;
-        }
-        Ok(())
+        self.fallible(Phase::Verify)
     }
 
-    fn account(&mut self, found: Found) {
-        let words = found.words.wrapping_add(self.stack.words);
+    /// The body of `Phase::Statistics`: counts the collection, for `gc_stat` alone.
+    #[inline(always)]
+    pub(crate) fn count_collection(&mut self) {
+        let found = self.found;
+        let depth = self.mem.sp().since(self.mem.regions().stack_base);
+        self.counters.raise(Stat::StackHighWater, u64::from(depth));
+        let words = found.words.wrapping_add(self.stack.words) + u64::from(depth >> 2);
         let work = words + found.objects + u64::from(found.blocks);
         self.counters[Stat::Collections] += 1;
         self.pace.dead_bytes = self.counters[Stat::AllocatedBytes] - found.bytes;
         self.pace.dead_objects = self.counters[Stat::AllocatedObjects] - found.objects;
         self.counters[Stat::LastWork] = work;
         self.counters.raise(Stat::MaxWork, work);
-        self.start_period(found.bytes);
     }
 
-    fn verify_or_fail(&mut self) -> Result<(), Failed> {
+    /// Checks the heap, with VERIFY.
+    ///
+    /// # Errors
+    ///
+    /// `HEAP_CORRUPT`.
+    #[inline(always)]
+    pub(crate) fn verify_if_asked(&mut self) -> Result<(), Failed> {
+        if self.option(GcOption::Verify) == 0 {
+            return Ok(());
+        }
         match self.verify() {
             0 => Ok(()),
             code => Err(self.fail(ErrorCode::HeapCorrupt, code)),

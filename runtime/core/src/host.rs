@@ -17,12 +17,22 @@ pub trait Host {
 
     /// Tells the host that a handle is no longer referred to. It may call back, trap or panic.
     fn decref(&self, kind: u32, handle: u32);
+
+    /// Notifies the host of the dead that a collection in this call left; `object` is kept alive meanwhile. This is a
+    /// phase that a linked program can lack ([`crate::phases`]).
+    #[inline(always)]
+    fn notify_pending(&self, object: Addr)
+    where
+        Self: Sized,
+    {
+        notify_pending(self, object);
+    }
 }
 
 /// Allocates when [`Runtime::alloc_fast`] could not; null, with the reason stored, on failure.
 pub fn alloc_slow<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
     let object = host.with(|runtime| runtime.alloc_slow(size, atomic));
-    tell_pending(host, object);
+    host.notify_pending(object);
     object
 }
 
@@ -52,7 +62,7 @@ pub fn register<H: Host>(host: &H, ptr: u32, kind: u32, handle: u32) -> Result<(
 /// larger one.
 pub fn register_slow<H: Host>(host: &H, ptr: u32, again: impl FnOnce()) -> Result<(), Failed> {
     let prepared = host.with(|runtime| runtime.register_prepare(ptr));
-    tell_pending(host, Addr::new(ptr));
+    host.notify_pending(Addr::new(ptr));
     prepared?;
     host.with(|runtime| runtime.register_ready(ptr))?;
     again();
@@ -90,7 +100,7 @@ pub fn collect<H: Host>(host: &H) -> Result<(), Failed> {
         refused = runtime.refuse_nested();
         if refused { Ok(()) } else { runtime.collect(false) }
     });
-    tell_pending(host, Addr::NULL);
+    host.notify_pending(Addr::NULL);
     if refused {
         host.with(Runtime::note_refusal);
     }
@@ -109,14 +119,13 @@ pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
         runtime.telling.pending = true;
         Ok(())
     })?;
-    tell_pending(host, Addr::NULL);
+    host.notify_pending(Addr::NULL);
     Ok(())
 }
 
-/// Tells the host what a collection in this call left to be told; `object` is kept alive
-/// meanwhile.
-#[inline(never)]
-fn tell_pending<H: Host>(host: &H, object: Addr) {
+/// Notifies the host of the dead that a collection left: the body of [`Host::notify_pending`].
+#[inline(always)]
+pub fn notify_pending<H: Host>(host: &H, object: Addr) {
     let level = host.with(|runtime| {
         let pending = core::mem::take(&mut runtime.telling.pending);
         if pending && runtime.has_dead() { runtime.begin_telling(object) } else { 0 }

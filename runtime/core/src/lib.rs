@@ -17,6 +17,7 @@
 //! | [`size_class`], [`addr`] | cell sizes; addresses and blocks as types |
 //! | [`memory`] | loads, stores, growth, and the fixed regions |
 //! | `collect` | the phases of a collection |
+//! | [`phases`] | those that a linked program can lack |
 //! | `roots`, `mark` | where it starts; what it reaches |
 //! | `wrap_table`, `wrap_index`, `tell` | wrappers, and how the host hears of their death |
 //! | [`sweep`] | what becomes of the rest |
@@ -43,6 +44,7 @@ pub mod memory;
 pub mod native;
 pub mod options;
 mod pace;
+pub mod phases;
 mod roots;
 pub mod runtime;
 pub mod size_class;

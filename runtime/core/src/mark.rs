@@ -30,6 +30,7 @@ use crate::addr::{Addr, BLOCK_SIZE, Block};
 use crate::block::{Bit, Kind, Place};
 use crate::memory::{MARK_STACK_BYTES, Memory};
 use crate::options::GcOption;
+use crate::phases::Phase;
 use crate::runtime::Runtime;
 use crate::stats::Stat;
 
@@ -108,10 +109,9 @@ impl<M: Memory> Runtime<M> {
     #[cold]
     #[inline(never)]
     pub(crate) fn visit_any(&mut self, at: Addr) {
-        let base = self.base_of(at);
-        let points = base == at || self.option(GcOption::Interior) != 0;
+        let base = if self.option(GcOption::Interior) != 0 { self.base_of(at) } else { at };
         let place = self.place_of(base);
-        if points && place != Place::NONE && !place.is_marked(&self.mem) {
+        if place != Place::NONE && !place.is_marked(&self.mem) {
             self.flag(place);
             if !self.kind(base.block()).is_atomic() {
                 self.push(base, self.size_of(base));
@@ -131,9 +131,13 @@ impl<M: Memory> Runtime<M> {
         if !end.is_aligned(8) {
             self.visit_any(Addr::new(self.mem.load32(end.minus(4), 0)));
         }
-        let pairs = end.since(start) & !7;
-        if pairs != 0 {
-            self.push(start, pairs);
+        self.scan_pairs(start, start.plus(end.since(start) & !7));
+    }
+
+    /// Marks what pairs of words point to.
+    pub(crate) fn scan_pairs(&mut self, start: Addr, end: Addr) {
+        if start != end {
+            self.push(start, end.since(start));
         }
         self.drain_stack();
     }
@@ -167,7 +171,7 @@ impl<M: Memory> Runtime<M> {
                 BOTTOM => return,
                 ODD => {
                     let word = self.pop();
-                    self.visit_any(Addr::new(word));
+                    M::phase(self, Phase::Interior, word);
                 }
                 tag => {
                     at = Addr::new(popped & !TAG);

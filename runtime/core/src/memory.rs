@@ -1,6 +1,8 @@
 //! The memory under the heap: loads, stores, fills, growth, and where the fixed tables lie.
 
 use crate::addr::{Addr, MAX_BLOCKS};
+use crate::phases::Phase;
+use crate::runtime::Runtime;
 
 /// Entries of the wrap-table to begin with.
 pub const WRAP_TABLE_ENTRIES: u32 = 4096;
@@ -91,4 +93,12 @@ pub unsafe trait Memory {
     fn ptr(&self, at: Addr) -> *mut u8;
     /// The address that a pointer into memory points to.
     fn addr_of(&self, ptr: *mut u8) -> Addr;
+    /// Runs a phase that a linked program can lack. The module makes each a function of its own.
+    #[inline(always)]
+    fn phase(runtime: &mut Runtime<Self>, phase: Phase, argument: u32) -> u32
+    where
+        Self: Sized,
+    {
+        runtime.run_phase(phase, argument)
+    }
 }

@@ -45,7 +45,7 @@ impl Pace {
         carved: 0,
         budget: 0,
         registered: 0,
-        registrations: 0,
+        registrations: MIN_REGISTRATIONS,
         live: 0,
         dead_bytes: 0,
         dead_objects: 0,
@@ -70,8 +70,8 @@ impl<M: Memory> Runtime<M> {
         if !self.has_spent(0) {
             return false;
         }
-        let telling = self.is_telling();
-        self.has_spent(u32::from(telling)) && self.may_collect()
+        let nested = self.is_nested();
+        self.has_spent(u32::from(nested)) && self.may_collect()
     }
 
     fn has_spent(&self, telling: u32) -> bool {
@@ -80,8 +80,8 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// Starts the next period: called at the end of a collection.
-    pub(crate) fn start_period(&mut self, live: u64) {
-        self.pace.live = live + self.counters[Stat::ExternalBytes];
+    pub(crate) fn start_period(&mut self) {
+        self.pace.live = self.found.bytes + self.counters[Stat::ExternalBytes];
         self.pace.carved = 0;
         self.pace.registered = 0;
         self.set_budget();
@@ -93,19 +93,24 @@ impl<M: Memory> Runtime<M> {
         let percent = u64::from(self.option(GcOption::GrowthPercent));
         let growth = u32::try_from(self.pace.live * percent / 100).unwrap_or(u32::MAX);
         self.pace.budget = growth.max(self.option(GcOption::MinHeap)).max(BLOCK_SIZE);
+    }
+
+    /// Computes the registrations that are allowed: at the end of a collection.
+    pub(crate) fn set_registrations(&mut self) {
         let by_bytes = (self.pace.live / u64::from(BYTES_PER_REGISTRATION)) as u32;
         self.pace.registrations = MIN_REGISTRATIONS.max(self.wraps.live).max(by_bytes);
     }
 
-    /// Counts an allocation or registration for EAGER, and collects when it is its turn. Never
+    /// The body of `Phase::Eager`: counts an allocation or registration for EAGER, and collects when it is its turn. Never
     /// from inside the host's callback.
+    #[inline(always)]
     pub(crate) fn eager_tick(&mut self) -> Result<(), Failed> {
         let every = self.option(GcOption::Eager);
         if every == 0 {
             return Ok(());
         }
         self.pace.eager += 1;
-        if self.pace.eager < every || self.is_telling() {
+        if self.pace.eager < every || self.is_nested() {
             return Ok(());
         }
         self.pace.eager = 0;

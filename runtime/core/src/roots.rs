@@ -3,8 +3,8 @@
 use crate::addr::{Addr, PAGE_SIZE};
 use crate::error::ErrorCode;
 use crate::memory::Memory;
+use crate::phases::{Phase, WrapperStep};
 use crate::runtime::{Failed, Runtime};
-use crate::stats::Stat;
 
 /// What stands at `gc_stack_limit`: found changed, the program pushed too much.
 const GUARD: u32 = 0x6AAD_5AFE;
@@ -94,8 +94,22 @@ impl<M: Memory> Runtime<M> {
     /// Marks from all roots but those that the collection itself knows of.
     pub(crate) fn mark_roots(&mut self) {
         let (base, sp) = (self.mem.regions().stack_base, self.mem.sp());
-        self.counters.raise(Stat::StackHighWater, u64::from(sp.since(base)));
-        self.scan_range(base, sp);
+        let mut end = sp;
+        if !end.is_aligned(8) {
+            // The slot above the stack is free; as 0 it fills the last pair of words.
+            self.mem.store32(end, 0, 0);
+            end = end.plus(4);
+        }
+        self.scan_pairs(base, end);
+        M::phase(self, Phase::Ranges, 0);
+        M::phase(self, Phase::Pins, 0);
+        self.wrappers(WrapperStep::Roots);
+        self.drain();
+    }
+
+    /// Marks from the root ranges.
+    #[inline(always)]
+    pub(crate) fn mark_ranges(&mut self) {
         let mut index = 0;
         while index < self.roots.ranges.len {
             let entry = self.roots.ranges.entry(index);
@@ -104,6 +118,11 @@ impl<M: Memory> Runtime<M> {
             self.scan_range(start, end);
             index += 1;
         }
+    }
+
+    /// Marks the pinned objects.
+    #[inline(always)]
+    pub(crate) fn mark_pins(&mut self) {
         let mut slot = 0;
         while slot < self.roots.pins.capacity {
             let entry = self.roots.pins.entry(slot);
@@ -112,13 +131,17 @@ impl<M: Memory> Runtime<M> {
             }
             slot += 1;
         }
+    }
+
+    /// Marks the objects on their way to callers of the runtime, and into the wrap-table.
+    #[inline(always)]
+    pub(crate) fn mark_in_transit(&mut self) {
         let mut level = 0;
         while level < self.telling.level() {
             self.visit_any(self.telling.root(level));
             level += 1;
         }
         self.visit_any(self.wraps.in_flight);
-        self.drain();
     }
 
     /// Adds a range of words that holds roots.

@@ -11,6 +11,7 @@ use crate::pace::Pace;
 use crate::roots::Roots;
 use crate::size_class::Lookup;
 use crate::stats::Counters;
+use crate::sweep::Found;
 use crate::tables::Tables;
 use crate::tell::Telling;
 use crate::verify::Invariant;
@@ -48,6 +49,8 @@ pub struct Runtime<M: Memory> {
     pub(crate) telling: Telling,
     pub(crate) roots: Roots,
     pub(crate) counters: Counters,
+    /// What the last collection found.
+    pub(crate) found: Found,
     pub(crate) tables: Tables,
     // The large parts last: a field at a low address makes shorter wasm. And they are all zeros, which
     // `loader link` leaves out at the end of the data.
@@ -70,6 +73,7 @@ impl<M: Memory> Runtime<M> {
             telling: Telling::EMPTY,
             roots: Roots::EMPTY,
             counters: Counters::EMPTY,
+            found: Found::NOTHING,
             classes: Lookup::EMPTY,
             tables: Tables::EMPTY,
             options: DEFAULTS,

@@ -70,7 +70,11 @@ impl Class {
     /// itself exactly if there is no remainder (Lemire, Kaser and Kurz, "Faster remainder by direct
     /// computation", 2019).
     const fn reciprocal(self) -> u32 {
-        u32::MAX / self.cell_size() + 1
+        // Not `/`, whose panic no other code of the module has.
+        match u32::MAX.checked_div(self.cell_size()) {
+            Some(quotient) => quotient + 1,
+            None => 0,
+        }
     }
 }
 

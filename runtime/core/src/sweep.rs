@@ -9,13 +9,14 @@ use crate::alloc::{LISTS, Sweep};
 use crate::block::{Bit, Kind};
 use crate::memory::Memory;
 use crate::options::GcOption;
+use crate::phases::Phase;
 use crate::runtime::Runtime;
 
 /// What freed cells are filled with under POISON.
 pub const POISON: u8 = 0xDB;
 
 /// What a collection has found.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) bytes: u64,
     pub(crate) objects: u64,
@@ -25,11 +26,15 @@ pub(crate) struct Found {
     pub(crate) blocks: u32,
 }
 
+impl Found {
+    pub(crate) const NOTHING: Self = Self { bytes: 0, objects: 0, words: 0, blocks: 0 };
+}
+
 impl<M: Memory> Runtime<M> {
-    /// Frees everything that is not marked; returns what is.
-    pub(crate) fn reclaim(&mut self) -> Found {
+    /// Frees everything that is not marked; notes what is.
+    pub(crate) fn reclaim(&mut self) {
         self.sweep = [Sweep::EMPTY; LISTS];
-        let mut found = Found::default();
+        let mut found = Found::NOTHING;
         let mut block = self.heap.lo;
         while block < self.heap.hi {
             let kind = self.kind(block);
@@ -40,7 +45,7 @@ impl<M: Memory> Runtime<M> {
                     length = size / BLOCK_SIZE;
                 }
                 if self.option(GcOption::Poison) != 0 {
-                    self.poison_dead(block, cells, size);
+                    M::phase(self, Phase::Poison, block.index());
                 }
                 found.blocks += 1;
                 if self.record_inline(block).may_be_marked(&self.mem) {
@@ -61,7 +66,7 @@ impl<M: Memory> Runtime<M> {
             block = block.plus(length);
         }
         self.reset_search();
-        found
+        self.found = found;
     }
 
     /// Frees what is not marked in a block; returns how many objects are.
@@ -96,7 +101,8 @@ impl<M: Memory> Runtime<M> {
     /// Poisons the cells of a block that are not marked.
     #[cold]
     #[inline(never)]
-    fn poison_dead(&mut self, block: Block, cells: u32, size: u32) {
+    pub(crate) fn poison_dead(&mut self, block: Block) {
+        let (cells, size) = self.cells_of(block, self.kind(block));
         let record = self.record(block);
         let mut cell = 0;
         while cell < cells {

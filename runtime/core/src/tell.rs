@@ -66,8 +66,9 @@ impl Telling {
 }
 
 impl<M: Memory> Runtime<M> {
-    /// Whether the host is being told something, so that this is a nested call. Levels that a trap
-    /// has unwound are forgotten.
+    /// The body of `Phase::Nested`: tells whether the host is being notified, so that this is a nested call. Levels
+    /// that a trap has unwound are forgotten.
+    #[inline(always)]
     pub(crate) fn is_telling(&mut self) -> bool {
         let sp = self.mem.sp();
         while self.telling.level != 0 {
@@ -84,14 +85,14 @@ impl<M: Memory> Runtime<M> {
 
     /// Whether a collection may run at all.
     pub(crate) fn may_collect(&mut self) -> bool {
-        self.is_telling();
+        self.is_nested();
         self.telling.level < LEVELS as u32
     }
 
     /// Enters a level of telling; `root` is kept alive meanwhile. Returns the level, or 0 if there
     /// are too many.
     pub(crate) fn begin_telling(&mut self, root: Addr) -> u32 {
-        self.is_telling();
+        self.is_nested();
         let level = self.telling.level;
         if level == LEVELS as u32 {
             return 0;
@@ -129,7 +130,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Whether an explicit collection is to be refused, which counts.
     pub(crate) fn refuse_nested(&mut self) -> bool {
-        if !self.is_telling() {
+        if !self.is_nested() {
             return false;
         }
         if self.telling.refused != 0 && self.allocated() >= self.telling.refused + MUCH {

@@ -106,6 +106,7 @@ impl<M: Memory> Runtime<M> {
             self.flag(self.place_of(self.wrap_ptr(entry)));
             entry += 1;
         }
+        self.set_registrations();
     }
 
     /// Clears the mark bits that say "has an entry": all there are.
@@ -173,12 +174,12 @@ impl<M: Memory> Runtime<M> {
         let full = self.wraps.used >= self.wrap_room();
         self.wraps.in_flight = ptr;
         self.telling.pending = false;
-        let mut outcome = self.eager_tick();
+        let mut outcome = self.collect_eagerly();
         let collected = self.telling.pending;
         // From inside the host's callback the table grows rather than collects, while it may.
         let last_resort = self.wraps.live >= self.option(GcOption::WrapLimit);
         let wanted = if full {
-            self.may_collect() && (!self.is_telling() || last_resort)
+            self.may_collect() && (!self.is_nested() || last_resort)
         } else {
             self.is_due()
         };

@@ -1,0 +1,125 @@
+//! Phases on demand: the parts of a collection that serve only some programs.
+//!
+//! A program that registers no wrapper needs no pass over the wrap-table, and one that cannot set an option needs no
+//! code for it. Each such part is a phase, and the core reaches it only through [`Memory::phase`]. Natively that is a
+//! plain call. In the module each phase is a function of its own with one type for all of them, so that a linker can
+//! replace the function by one that returns 0, which must mean "nothing to do" for every phase:
+//!
+//! | phase | argument | result |
+//! | --- | --- | --- |
+//! | [`Phase::Wrappers`] | a step of the collection, [`WrapperStep`] | 0 |
+//! | [`Phase::Nested`] | 0 | 1 while the host is being notified, so that this is a nested call |
+//! | [`Phase::Pins`], [`Phase::Ranges`] | 0 | 0 |
+//! | [`Phase::Statistics`] | 0 | 0 |
+//! | [`Phase::Eager`] | 0 | 1 if a collection failed; the reason is stored |
+//! | [`Phase::Poison`] | the number of the block | 0 |
+//! | [`Phase::Verify`] | 0 | 1 if an invariant is broken; the reason is stored |
+//! | [`Phase::Interior`] | a word that may point into an object | 0 |
+//!
+//! The notification of the host is a phase too; it runs while the runtime is not borrowed, and so belongs to
+//! [`Host::notify_pending`](crate::host::Host::notify_pending).
+
+use crate::addr::{Addr, Block};
+use crate::memory::Memory;
+use crate::runtime::{Failed, Runtime};
+
+/// A part of a collection or allocation that a linked program can lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The wrap-table's part of a collection, in steps.
+    Wrappers,
+    /// The test for a call from inside the host's callback.
+    Nested,
+    /// Pinned objects are roots.
+    Pins,
+    /// The words of root ranges are roots.
+    Ranges,
+    /// What a collection adds to the statistics.
+    Statistics,
+    /// Option EAGER.
+    Eager,
+    /// Option POISON.
+    Poison,
+    /// Option VERIFY.
+    Verify,
+    /// Option INTERIOR.
+    Interior,
+}
+
+/// A step of [`Phase::Wrappers`], in the order of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum WrapperStep {
+    /// The mark bits that say "has an entry" are cleared.
+    Unflag,
+    /// Objects on their way to a caller or into the table are roots.
+    Roots,
+    /// Dead entries move behind the others.
+    Sort,
+    /// The mark bits that say "has an entry" are set.
+    Flag,
+}
+
+impl<M: Memory> Runtime<M> {
+    /// Runs a phase: the body of [`Memory::phase`].
+    #[inline(always)]
+    pub fn run_phase(&mut self, phase: Phase, argument: u32) -> u32 {
+        match phase {
+            Phase::Wrappers => self.wrapper_step(argument),
+            Phase::Nested => return u32::from(self.is_telling()),
+            Phase::Pins => self.mark_pins(),
+            Phase::Ranges => self.mark_ranges(),
+            Phase::Eager => return u32::from(self.eager_tick().is_err()),
+            Phase::Poison => self.poison_dead(Block::new(argument)),
+            Phase::Statistics => self.count_collection(),
+            Phase::Verify => return u32::from(self.verify_if_asked().is_err()),
+            Phase::Interior => self.visit_any(Addr::new(argument)),
+        }
+        0
+    }
+
+    #[inline(always)]
+    fn wrapper_step(&mut self, step: u32) {
+        const UNFLAG: u32 = WrapperStep::Unflag as u32;
+        const ROOTS: u32 = WrapperStep::Roots as u32;
+        const SORT: u32 = WrapperStep::Sort as u32;
+        match step {
+            UNFLAG => self.unflag_wrappers(),
+            ROOTS => self.mark_in_transit(),
+            SORT => self.sort_out_dead_wrappers(),
+            _ => self.flag_wrappers(),
+        }
+    }
+
+    /// Runs a step of the wrap-table's phase.
+    #[inline(always)]
+    pub(crate) fn wrappers(&mut self, step: WrapperStep) {
+        M::phase(self, Phase::Wrappers, step as u32);
+    }
+
+    /// Counts an allocation or registration for EAGER, and collects when it is its turn.
+    ///
+    /// # Errors
+    ///
+    /// What a collection fails with.
+    #[inline(always)]
+    pub(crate) fn collect_eagerly(&mut self) -> Result<(), Failed> {
+        self.fallible(Phase::Eager)
+    }
+
+    /// Runs a phase that stores the reason where it fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of the phase.
+    #[inline(always)]
+    pub(crate) fn fallible(&mut self, phase: Phase) -> Result<(), Failed> {
+        if M::phase(self, phase, 0) != 0 { Err(Failed::stored()) } else { Ok(()) }
+    }
+
+    /// Tells a nested call, from inside the host's callback, from an outer one.
+    #[inline(always)]
+    pub(crate) fn is_nested(&mut self) -> bool {
+        M::phase(self, Phase::Nested, 0) != 0
+    }
+}
