@@ -359,7 +359,10 @@ export class Runtime<T = unknown> {
     pin(pointer: U32): number;
     unpin(pointer: U32): void;
 
-    /** Makes an object stand for a value of the host; returns the handle, which is in the store now. */
+    /**
+     * Makes an object stand for a value of the host; returns the handle, which is in the store now. If the object is to
+     * hold the handle, make it with `allocAtomic`: a handle may look like an address.
+     */
     wrap(pointer: U32, kind: U32, value: T, externalBytes?: U32): number;
     /** Makes an object stand for a handle. */
     registerWrapper(pointer: U32, kind: U32, handle: U32, externalBytes?: U32): void;

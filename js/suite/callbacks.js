@@ -13,7 +13,7 @@ export default ({ test, wasm }) => {
                     const p = scope.push(inside.alloc(24));
                     inside.memory.writeU32(p, handle);
                     if (value > 0) {
-                        inside.wrap(scope.push(inside.alloc(16)), kind, value - 1);
+                        inside.wrap(scope.push(inside.allocAtomic(16)), kind, value - 1);
                         revived += 1;
                     }
                     equal(inside.memory.readU32(p), handle);
@@ -21,7 +21,7 @@ export default ({ test, wasm }) => {
             },
         });
         for (let i = 0; i < 1000; i += 1) {
-            runtime.wrap(runtime.alloc(16), 2, 3);
+            runtime.wrap(runtime.allocAtomic(16), 2, 3);
         }
         for (let i = 0; i < 5; i += 1) {
             runtime.collect();
@@ -42,7 +42,7 @@ export default ({ test, wasm }) => {
             },
         });
         for (let i = 0; i < 10; i += 1) {
-            runtime.wrap(runtime.alloc(16), 1, i);
+            runtime.wrap(runtime.allocAtomic(16), 1, i);
         }
         runtime.collect();
         equal(nested, 0);
@@ -66,7 +66,7 @@ export default ({ test, wasm }) => {
         const kept = runtime.pushRoot(runtime.alloc(16));
         const sp = runtime.sp;
         for (let i = 0; i < 10; i += 1) {
-            runtime.wrap(runtime.alloc(16), 1, i);
+            runtime.wrap(runtime.allocAtomic(16), 1, i);
         }
         ok(throws(() => runtime.collect()) === mine);
         equal(runtime.sp, sp, 'gc_sp is what it was');
@@ -91,7 +91,7 @@ export default ({ test, wasm }) => {
         runtime.scope((scope) => {
             scope.push(runtime.alloc(8));
             for (const collect of [() => runtime.collect(), () => runtime.alloc(8)]) {
-                runtime.wrap(runtime.alloc(16), 1, 'dead');
+                runtime.wrap(runtime.allocAtomic(16), 1, 'dead');
                 runtime.configure({ EAGER: 1 });
                 throws(collect, { message: 'of the host' });
                 runtime.configure({ EAGER: 0 });
@@ -122,8 +122,8 @@ export default ({ test, wasm }) => {
             runtime.scope((scope) => {
                 const spare = scope.push(runtime.alloc(16));
                 const sp = runtime.sp;
-                runtime.wrap(runtime.alloc(16), 1, 'bad');
-                runtime.wrap(runtime.alloc(16), 1, 'good');
+                runtime.wrap(runtime.allocAtomic(16), 1, 'bad');
+                runtime.wrap(runtime.allocAtomic(16), 1, 'good');
                 runtime.configure({ EAGER: 1 });
                 throws(() => call(runtime, spare), { name: 'TypeError', message: 'of the host' });
                 equal(runtime.sp, sp);
@@ -144,8 +144,8 @@ export default ({ test, wasm }) => {
         });
         const p = runtime.alloc(16);
         runtime.pin(p);
-        runtime.wrap(runtime.alloc(16), 1, p);
-        runtime.wrap(runtime.alloc(16), 1, p);
+        runtime.wrap(runtime.allocAtomic(16), 1, p);
+        runtime.wrap(runtime.allocAtomic(16), 1, p);
         const error = throws(() => runtime.collect(), { code: 'UNPIN_UNDERFLOW', argument: p });
         ok(error.cause instanceof WebAssembly.RuntimeError);
         equal(runtime.sp, runtime.stackBase);

@@ -35,7 +35,7 @@ export default ({ test, wasm }) => {
     test('instances do not share anything', async () => {
         const module = new WebAssembly.Module(wasm);
         const [one, other] = [instantiateSync(module), instantiateSync(module)];
-        one.wrap(one.alloc(16), 1, 'one');
+        one.wrap(one.allocAtomic(16), 1, 'one');
         equal([one.stat('WRAPPERS'), other.stat('WRAPPERS')], [1, 0]);
         equal([one.handles.liveCount, other.handles.liveCount], [1, 0]);
     });
@@ -154,7 +154,7 @@ export default ({ test, wasm }) => {
         const told = [];
         const options = { prefix: 'gc.', onDecref: (kind, handle, value) => told.push(value) };
         const runtime = await instantiate(merged, options);
-        runtime.wrap(runtime.alloc(16), 1, 'dead');
+        runtime.wrap(runtime.allocAtomic(16), 1, 'dead');
         runtime.collect();
         equal(told, ['dead']);
         const error = await rejects(instantiate(merged), { code: 'BAD_MODULE' });
@@ -166,8 +166,8 @@ export default ({ test, wasm }) => {
         const handles = new HandleStore({ limit: 1 });
         const runtime = await instantiate(wasm, { handles });
         ok(runtime.handles === handles);
-        runtime.wrap(runtime.alloc(16), 1, 'kept');
-        throws(() => runtime.wrap(runtime.alloc(16), 1, 'too many'), { code: 'STORE_FULL' });
+        runtime.wrap(runtime.allocAtomic(16), 1, 'kept');
+        throws(() => runtime.wrap(runtime.allocAtomic(16), 1, 'too many'), { code: 'STORE_FULL' });
         await rejects(instantiate(wasm, { onDecref: 5 }), { code: 'BAD_ARGUMENT' });
         const imports = { host: { host_decref_handle() {} } };
         await rejects(instantiate(wasm, { imports }), { code: 'BAD_ARGUMENT', message: /onDecref/ });

@@ -19,7 +19,7 @@ export default ({ test, wasm }) => {
             onDecref: (kind, handle, value, from) => told.push([kind, handle, value, from === runtime]),
         });
         runtime.scope((scope) => {
-            const p = scope.push(runtime.alloc(16));
+            const p = scope.push(runtime.allocAtomic(16));
             const handle = runtime.wrap(p, 7, 'root', 1000);
             runtime.memory.writeU32(p, handle);
             equal(runtime.stat('EXTERNAL_BYTES'), 1000);
@@ -39,7 +39,7 @@ export default ({ test, wasm }) => {
     test('kinds and handles of all 32 bits arrive as they were given', () => {
         const told = [];
         const runtime = instantiateSync(wasm, { onDecref: (kind, handle) => told.push([kind, handle]) });
-        runtime.registerWrapper(runtime.alloc(8), -1, 0x80000005);
+        runtime.registerWrapper(runtime.allocAtomic(8), -1, 0x80000005);
         runtime.collect();
         equal(told, [[0xffffffff, 0x80000005]]);
         equal(runtime.handles.audit().unknown, 1, 'nobody had made it');
@@ -49,7 +49,7 @@ export default ({ test, wasm }) => {
         const told = [];
         const runtime = instantiateSync(wasm, { onDecref: (kind, handle, value) => told.push(value) });
         runtime.scope((scope) => {
-            const p = scope.push(runtime.alloc(16));
+            const p = scope.push(runtime.allocAtomic(16));
             equal(runtime.releaseWrapper(p), false);
             runtime.wrap(p, 1, 'first');
             equal(runtime.releaseWrapper(p), true);
@@ -65,7 +65,7 @@ export default ({ test, wasm }) => {
     test('a wrapper that cannot be registered leaves no handle behind', () => {
         const runtime = instantiateSync(wasm);
         throws(() => runtime.wrap(12, 1, 'nobody'), { code: 'NOT_AN_OBJECT' });
-        const p = runtime.alloc(8);
+        const p = runtime.allocAtomic(8);
         runtime.pin(p);
         runtime.wrap(p, 1, 'first');
         throws(() => runtime.wrap(p, 1, 'second'), { code: 'ALREADY_REGISTERED' });
@@ -85,7 +85,7 @@ export default ({ test, wasm }) => {
             const roots = model.map(() => scope.slot());
             for (let i = 0; i < count; i += 1) {
                 const at = next(slots);
-                const p = runtime.alloc(8 + next(100));
+                const p = runtime.allocAtomic(8 + next(100));
                 roots[at].value = p;
                 model[at] = runtime.wrap(p, next(5), i);
                 if (next(1000) === 0) {
@@ -109,7 +109,7 @@ export default ({ test, wasm }) => {
     test('a handle that nobody registered is never told, and the audit says so', () => {
         const runtime = instantiateSync(wasm);
         const leaked = runtime.handles.insert(4, 'leaked');
-        runtime.wrap(runtime.alloc(8), 4, 'kept');
+        runtime.wrap(runtime.allocAtomic(8), 4, 'kept');
         runtime.shutdown();
         const { live, toldOnce, neverTold, isClean } = runtime.handles.audit();
         equal([live, toldOnce, neverTold, isClean], [0, 1, 1, false]);
@@ -120,9 +120,9 @@ export default ({ test, wasm }) => {
         const runtime = instantiateSync(wasm, { configure: { WRAP_LIMIT: 4096 } });
         runtime.scope((scope) => {
             for (let i = 0; i < 4096; i += 1) {
-                runtime.wrap(scope.push(runtime.alloc(8)), 1, i);
+                runtime.wrap(scope.push(runtime.allocAtomic(8)), 1, i);
             }
-            const one = scope.push(runtime.alloc(8));
+            const one = scope.push(runtime.allocAtomic(8));
             throws(() => runtime.wrap(one, 1, 'more'), {
                 code: 'WRAP_TABLE_FULL',
                 number: 4,

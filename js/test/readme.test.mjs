@@ -18,7 +18,8 @@ let folder;
 before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'rootstock-readme-'));
     await copyFile(wasmPath(), join(folder, 'runtime.wasm'));
-    await copyFile(guestPath('list'), join(folder, 'list.wasm'));
+    // the program of the README at the root, not the one of that name in tests/guests
+    await copyFile(guestPath('readme/list'), join(folder, 'list.wasm'));
 });
 after(() => rm(folder, { recursive: true, force: true }));
 

@@ -161,7 +161,9 @@ impl Instance {
         self.exports.try_alloc(&mut self.store, size)
     }
 
-    /// Makes `p` stand for a handle: the host is told when `p` is dead.
+    /// Makes `p` stand for a handle: the host is notified when `p` is dead.
+    ///
+    /// An object that holds its handle comes from [`alloc_atomic`](Self::alloc_atomic): a handle may look like an address.
     pub fn register_wrapper(&mut self, p: Ptr, kind: u32, handle: u32) -> Result<(), Error> {
         self.exports.register_wrapper(&mut self.store, p, kind, handle)
     }

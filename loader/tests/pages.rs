@@ -188,6 +188,38 @@ fn the_guide_to_object_files() {
     assert!(check("docs/object-linking.md") >= 10);
 }
 
+/// A handle may look like an address, so examples make wrappers of objects that are not scanned.
+#[test]
+fn wrappers_are_made_with_alloc_atomic_in_every_example() {
+    let mut examples = Vec::new();
+    for page in [
+        "README.md",
+        "js/README.md",
+        "docs/linking.md",
+        "docs/merging.md",
+        "docs/object-linking.md",
+    ] {
+        let text = fs::read_to_string(root().join(page)).expect("the page is there");
+        examples.extend(blocks(&text).iter().map(|block| (page.to_owned(), block.text.to_owned())));
+    }
+    for folder in ["tests/guests", "tests/link"] {
+        for file in fs::read_dir(root().join(folder)).expect("the folder is there") {
+            let path = file.expect("it can be read").path();
+            let text = fs::read_to_string(&path).expect("it is text");
+            examples.push((path.display().to_string(), text));
+        }
+    }
+    let wrapping: Vec<_> = examples
+        .iter()
+        .filter(|(_, text)| ["register_wrapper", ".wrap("].iter().any(|call| text.contains(call)))
+        .collect();
+    assert!(wrapping.len() >= 7, "{}", wrapping.len());
+    for (place, text) in wrapping {
+        let is_atomic = text.contains("alloc_atomic") || text.contains("allocAtomic");
+        assert!(is_atomic, "{place}: a wrapper that is made with alloc");
+    }
+}
+
 #[test]
 fn what_differs_is_seen() {
     assert!(agree(&["a", "b"], &["a", "b"]));

@@ -46,7 +46,8 @@ GC_SAFEPOINT void *try_alloc(uint32_t size);    /* as alloc, or null */
 struct gc_run { char *next, *end; uint32_t reserved, cell_size; };
 struct gc_run *gc_run(uint32_t size, uint32_t atomic);
 
-/* An object that stands for a value of the host, which is told when it dies. */
+/* An object that stands for a value of the host, which is notified when it dies. Make it with alloc_atomic: a handle may
+   look like an address, and would keep another object alive. */
 GC_SAFEPOINT void register_wrapper(void *object, uint32_t kind, uint32_t handle);
 GC_SAFEPOINT void register_wrapper_sized(void *object, uint32_t kind, uint32_t handle, uint32_t external_bytes);
 int32_t release_wrapper(void *object); /* tells the host now: 1, or 0 if the object stands for nothing */

@@ -4,7 +4,7 @@
 (module
   (import "runtime" "memory" (memory 1))
   (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
-  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (import "runtime" "alloc_atomic" (func $alloc_atomic (param i32) (result i32)))
   (import "runtime" "register_wrapper" (func $register_wrapper (param i32 i32 i32)))
   (import "host" "handle_new" (func $handle_new (param i32 i64) (result i32)))
   (import "host" "handle_value" (func $handle_value (param i32) (result i64)))
@@ -29,9 +29,9 @@
     (local $saved i32) (local $two i32) (local $three i32) (local $sum i64)
     (local.set $saved (global.get $gc_sp))
     (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4)))
-    (local.set $two (call $alloc (i32.const 12)))
+    (local.set $two (call $alloc_atomic (i32.const 12)))
     (i32.store (local.get $saved) (local.get $two))
-    (local.set $three (call $alloc (i32.const 12)))
+    (local.set $three (call $alloc_atomic (i32.const 12)))
     ;; nothing allocates any more, so one slot will do: what is being registered needs none
     (i32.store (local.get $saved) (local.get $three))
     (local.set $sum

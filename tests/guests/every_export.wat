@@ -63,13 +63,13 @@
     (i32.store (local.get $ranged) (local.get $bytes))
 
     ;; one wrapper that the program disposes of, one that dies
-    (local.set $wrapper (call $alloc (i32.const 12)))
+    (local.set $wrapper (call $alloc_atomic (i32.const 12)))
     (call $register_wrapper_sized (local.get $wrapper) (i32.const 4) (i32.const 41) (i32.const 1000))
     (if (i64.ne (call $gc_stat (i32.const 15)) (i64.const 1000)) (then (return (i32.const 6))))
     (if (i32.ne (call $release_wrapper (local.get $wrapper)) (i32.const 1)) (then (return (i32.const 7))))
     (if (call $release_wrapper (local.get $wrapper)) (then (return (i32.const 8))))
     (call $register_wrapper (local.get $wrapper) (i32.const 3) (i32.const 42))
-    (local.set $handled (call $alloc (i32.const 12)))
+    (local.set $handled (call $alloc_atomic (i32.const 12)))
     (call $register_wrapper (local.get $handled) (i32.const 3) (i32.const 43))
     (i32.store offset=4 (local.get $rooted) (local.get $handled))
     (call $gc_collect)
@@ -96,7 +96,7 @@
     (if (call $gc_configure (i32.const 0) (i32.const 1)) (then (return (i32.const 19))))
     (if (i32.ne (call $gc_configure (i32.const 0) (i32.const 0)) (i32.const 1)) (then (return (i32.const 20))))
 
-    (local.set $wrapper (call $alloc (i32.const 12)))
+    (local.set $wrapper (call $alloc_atomic (i32.const 12)))
     (call $register_wrapper (local.get $wrapper) (i32.const 3) (i32.const 44))
     (call $gc_shutdown)
     (if (i64.ne (call $gc_stat (i32.const 10)) (i64.const 4)) (then (return (i32.const 21))))

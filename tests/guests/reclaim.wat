@@ -4,7 +4,7 @@
 (module
   (import "runtime" "memory" (memory 1))
   (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
-  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (import "runtime" "alloc_atomic" (func $alloc_atomic (param i32) (result i32)))
   (import "runtime" "register_wrapper" (func $register_wrapper (param i32 i32 i32)))
   (import "runtime" "gc_collect" (func $gc_collect))
   (import "host" "handle_new" (func $handle_new (param i32 i64) (result i32)))
@@ -28,7 +28,7 @@
 
   (func $wrap (param $kind i32) (param $handle i32) (result i32)
     (local $wrapper i32)
-    (local.set $wrapper (call $alloc (i32.const 12)))
+    (local.set $wrapper (call $alloc_atomic (i32.const 12)))
     (i32.store (local.get $wrapper) (local.get $kind))
     (i32.store offset=4 (local.get $wrapper) (i32.or (local.get $handle) (i32.const 0x80000000)))
     (i32.store offset=8 (local.get $wrapper) (i32.const 0))

@@ -2,7 +2,7 @@
 (module
   (import "runtime" "memory" (memory 1))
   (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
-  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (import "runtime" "alloc_atomic" (func $alloc_atomic (param i32) (result i32)))
   (import "runtime" "register_wrapper" (func $register_wrapper (param i32 i32 i32)))
   (import "runtime" "release_wrapper" (func $release_wrapper (param i32) (result i32)))
 
@@ -14,9 +14,10 @@
     (local $handle i32) (local $wrapper i32)
     (global.set $made (i32.add (global.get $made) (i32.const 1)))
     (local.set $handle (call $handle_new (i32.const 3) (i64.extend_i32_u (global.get $made))))
-    (local.set $wrapper (call $alloc (i32.const 12)))
+    (local.set $wrapper (call $alloc_atomic (i32.const 12)))
     (i32.store (local.get $wrapper) (i32.const 3))
     (i32.store offset=4 (local.get $wrapper) (i32.or (local.get $handle) (i32.const 0x80000000)))
+    (i32.store offset=8 (local.get $wrapper) (i32.const 0))
     (call $register_wrapper (local.get $wrapper) (i32.const 3) (local.get $handle))
     ;; it must have come through the registration, whatever that did
     (if (i32.ne (i32.load (local.get $wrapper)) (i32.const 3)) (then unreachable))

@@ -125,7 +125,7 @@ EXPORT(handles) int32_t handles(uint32_t n) {
     if (!known++) gc_add_roots(&kept, &kept + 1);
     GC_ROOTS(roots, 1);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t *wrapper = alloc(8);
+        uint32_t *wrapper = alloc_atomic(8); /* a handle may look like an address */
         roots[0] = wrapper;
         wrapper[0] = handle_new(1, i);
         register_wrapper(wrapper, 1, wrapper[0]);

@@ -242,7 +242,7 @@ pub unsafe extern "C" fn handles(n: u32) -> i32 {
             gc::gc_add_roots(addr_of!(KEPT).cast(), addr_of!(KEPT).add(1).cast());
         }
         for i in 0..n {
-            let wrapper = roots.set(0, gc::alloc(8).cast::<u32>());
+            let wrapper = roots.set(0, gc::alloc_atomic(8).cast::<u32>());
             *wrapper = handle_new(1, i.into()).cast_unsigned();
             gc::register_wrapper(wrapper.cast(), 1, *wrapper);
             if i % 10 == 0 {

@@ -1,6 +1,7 @@
 //! Marking needs bounded extra memory, never drops an object and never traps, whatever the shape of the graph: the
 //! same shapes with the mark stack's memory refused and granted, at the sizes that the design names.
 
+use loader::{Error, Instance, Ptr};
 use runtime::options::GcOption;
 use runtime::stats::Stat;
 use tests::{Guest, Setup};
@@ -194,6 +195,40 @@ fn atomic_objects_are_kept_and_not_scanned() {
         gc.set_sp(sp);
         gc.collect().unwrap();
     }
+}
+
+/// Wrappers, every third of which stays alive, each with a handle that is the address of the next: how many of the dead ones
+/// the host was not notified of.
+fn kept_by_handles(make: fn(&mut Instance) -> Result<Ptr, Error>) -> usize {
+    const COUNT: usize = 3_000;
+    let (mut gc, told) = Setup::new().instance();
+    let wrappers: Vec<Ptr> = (0..COUNT)
+        .map(|_| {
+            let wrapper = make(&mut gc).unwrap();
+            gc.pin(wrapper).unwrap();
+            wrapper
+        })
+        .collect();
+    for (at, wrapper) in wrappers.iter().enumerate() {
+        let handle = wrappers[(at + 1) % COUNT].0;
+        gc.write_u32(wrapper.0, handle).unwrap();
+        gc.register_wrapper(*wrapper, 1, handle).unwrap();
+    }
+    for wrapper in wrappers.iter().enumerate().filter(|(at, _)| at % 3 != 0) {
+        gc.unpin(*wrapper.1).unwrap();
+    }
+    gc.collect().unwrap();
+    COUNT / 3 * 2 - told.take().len()
+}
+
+#[test]
+fn a_handle_that_looks_like_an_address_keeps_nothing_in_an_atomic_wrapper() {
+    assert_eq!(kept_by_handles(|gc| gc.alloc_atomic(8)), 0);
+    assert_eq!(
+        kept_by_handles(|gc| gc.alloc(8)),
+        2_000,
+        "the reason: each is held by the one before"
+    );
 }
 
 /// Every word of an object counts, the last one too, in each size class and beyond.
