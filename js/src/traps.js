@@ -4,6 +4,12 @@ import { RootstockError, hex } from './errors.js';
 import { DECREF, HOST } from './imports.js';
 import { ERRORS } from './tables.js';
 
+/**
+ * How Firefox names a module that was compiled from bytes: by the place in JavaScript where that was done. All modules that
+ * this package compiles have that name in common, so it tells none from another.
+ */
+const COMPILED_HERE = / > WebAssembly\./;
+
 /** What fills freed cells when POISON is on. */
 const POISON = 0xdbdbdbdb;
 const BYTE_UNITS = ['KiB', 'MiB', 'GiB'];
@@ -195,7 +201,8 @@ export class Traps {
                     const probe = new WebAssembly.Instance(this.#module, { [HOST]: { [DECREF]() {} } });
                     probe.exports.gc_unpin(0);
                 } catch (error) {
-                    this.#ownModule = wasmFrame(error)?.module;
+                    const module = wasmFrame(error)?.module;
+                    this.#ownModule = COMPILED_HERE.test(module) ? undefined : module;
                 }
             }
         }
