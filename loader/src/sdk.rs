@@ -11,6 +11,7 @@
 //! +---------------+-----------------+----------------+-------------------------------+--------->
 //! ```
 
+mod decref;
 mod library;
 
 use std::fs;
@@ -35,8 +36,9 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
         InputError::new(folder.display().to_string(), format!("cannot be made: {error}"))
     })?;
     let runtime = Exports::read(RUNTIME_WASM);
+    let library = decref::with_plain_name(library::with_weak_panic_handler(RUNTIME_LIBRARY));
     let files: [(&str, &[u8]); 4] = [
-        ("libruntime.a", &library::with_weak_panic_handler(RUNTIME_LIBRARY)),
+        ("libruntime.a", &library),
         ("rootstock.h", HEADER.as_bytes()),
         ("rootstock.rsp", &runtime.memory_map().into_bytes()),
         ("rootstock-exports.rsp", &runtime.export_flags().into_bytes()),

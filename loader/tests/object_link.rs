@@ -4,6 +4,7 @@
 
 mod object_link {
     mod linker;
+    mod notified;
     mod programs;
     mod running;
 }

@@ -22,7 +22,16 @@ impl<'a> Block<'a> {
     }
 
     fn file(&self) -> Option<&'a str> {
-        self.info.split_whitespace().find_map(|word| word.strip_prefix("file="))
+        self.attribute("file=")
+    }
+
+    /// The tool that its commands need beside those that every test needs.
+    fn needs(&self) -> Option<&'a str> {
+        self.attribute("needs=")
+    }
+
+    fn attribute(&self, name: &str) -> Option<&'a str> {
+        self.info.split_whitespace().find_map(|word| word.strip_prefix(name))
     }
 }
 
@@ -87,7 +96,7 @@ impl Folder {
         let output = Command::new(program)
             .args(words)
             .current_dir(&self.0)
-            .env("PATH", path_with_linker())
+            .env("PATH", path_with_tools())
             .output()
             .unwrap_or_else(|error| panic!("`{command}` cannot be started: {error}"));
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -96,14 +105,24 @@ impl Folder {
     }
 }
 
-/// Where commands are found, and first of all the linker that comes with Rust.
-fn path_with_linker() -> String {
+/// Where commands are found, and first of all the linker that comes with Rust; last what npm installs for the tests.
+fn path_with_tools() -> String {
     let print = |what: &str| {
         let output = Command::new("rustc").args(["--print", what]).output().expect("rustc runs");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
     let path = env::var("PATH").expect("there is a path");
-    format!("{}/lib/rustlib/{}/bin/gcc-ld:{path}", print("sysroot"), print("host-tuple"))
+    let (sysroot, host) = (print("sysroot"), print("host-tuple"));
+    format!("{sysroot}/lib/rustlib/{host}/bin/gcc-ld:{path}:{}", tools().display())
+}
+
+/// The folder of what npm installs for the tests.
+fn tools() -> PathBuf {
+    root().join("target/tools/node_modules/.bin")
+}
+
+fn is_installed(tool: &str) -> bool {
+    env::split_paths(&path_with_tools()).any(|folder| folder.join(tool).is_file())
 }
 
 /// The repository.
@@ -150,6 +169,10 @@ fn check(page: &str) -> usize {
     for block in blocks(&text) {
         folder.add(&block);
         if block.language() != "console" {
+            continue;
+        }
+        if let Some(tool) = block.needs().filter(|tool| !is_installed(tool)) {
+            eprintln!("SKIPPED: {tool} is not installed, so some commands of {page} are not run");
             continue;
         }
         for session in format!("\n{}", block.text).split("\n$ ").skip(1) {
@@ -218,6 +241,11 @@ fn wrappers_are_made_with_alloc_atomic_in_every_example() {
         let is_atomic = text.contains("alloc_atomic") || text.contains("allocAtomic");
         assert!(is_atomic, "{place}: a wrapper that is made with alloc");
     }
+}
+
+#[test]
+fn the_recipes() {
+    assert!(check("docs/recipes.md") >= 8);
 }
 
 #[test]

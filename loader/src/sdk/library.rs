@@ -28,7 +28,7 @@ pub(super) fn with_weak_panic_handler(library: &[u8]) -> Vec<u8> {
 }
 
 /// The files in an archive: behind a magic word, each behind a header of 60 bytes, on even offsets.
-fn members(archive: &[u8]) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn members(archive: &[u8]) -> impl Iterator<Item = Range<usize>> {
     const MAGIC: usize = 8;
     const HEADER: usize = 60;
     const SIZE: Range<usize> = 48..58;
