@@ -314,7 +314,7 @@ export class Runtime {
             throw new RootstockError('BAD_ARGUMENT', `the module \`${RUNTIME}\` is the runtime's: it cannot be given`);
         }
         const bad = (cause) => new RootstockError('BAD_MODULE', `${name}: ${cause}`);
-        if (WebAssembly.Module.customSections(module, 'linking').length > 0) {
+        if (isObject(module)) {
             throw bad('an object file, not a module: link it with libruntime.a first');
         }
         const required = outline?.exports.find(({ name: key }) => key === ABI_REQUIRED);
@@ -345,6 +345,18 @@ export class Runtime {
         }
         return new Program(this, name, module, instance);
     }
+}
+
+/**
+ * Whether nobody has linked the module yet. What a linker was told to keep its relocations in (`--emit-relocs`) has the
+ * section too; but object files export nothing, and leave the memory to the linker.
+ */
+function isObject(module) {
+    const isLinearMemory = ({ kind, name }) => kind === 'memory' && name === '__linear_memory';
+    return (
+        WebAssembly.Module.customSections(module, 'linking').length > 0 &&
+        (WebAssembly.Module.exports(module).length === 0 || WebAssembly.Module.imports(module).some(isLinearMemory))
+    );
 }
 
 const refused = ({ name, min, max }, value) =>

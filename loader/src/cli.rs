@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::engine::silence_compiler;
 use crate::report::harmless;
 use crate::stress::{self, StressArgs};
 use doctor::DoctorArgs;
@@ -62,6 +63,7 @@ const BAD_INPUT: u8 = 2;
 
 /// Runs the command that the process was started with. A fault of the arguments exits with 2, as clap does.
 pub fn main() -> ExitCode {
+    silence_compiler();
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Sdk(args) => sdk::main(&args),

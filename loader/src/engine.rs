@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use wasmtime::{Engine, InstancePre, Linker, Module, Store, WasmBacktraceDetails};
@@ -11,6 +12,7 @@ use crate::error::{Error, InputError};
 use crate::host::{self, HostState};
 use crate::imports;
 use crate::limits;
+use crate::link::Decref;
 use crate::program::Program;
 
 /// Innermost frames that a backtrace keeps. Those beyond the engine's default of 20 are what one looks for when a root
@@ -104,7 +106,7 @@ impl RuntimeModule {
 
     fn compile(key: EngineKey, name: &str, wasm: &[u8]) -> Result<Self, Error> {
         let engine = key.engine()?;
-        let module = Module::from_binary(&engine, wasm)
+        let module = self::compile(&engine, wasm)
             .map_err(|error| InputError::new(name, format!("not a wasm module: {error:#}")))?;
         let linker = host_linker(&engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| {
@@ -122,14 +124,28 @@ impl RuntimeModule {
     }
 
     /// A program that was linked with the runtime takes its place.
-    pub(crate) fn linked(program: &Program, config: &Config) -> Result<Self, Error> {
+    pub(crate) fn linked(
+        program: &Program,
+        decref: &Decref,
+        config: &Config,
+    ) -> Result<Self, Error> {
         let key = EngineKey::of(config);
         let engine = key.engine()?;
         program.validate(&engine)?;
         let deadline = config.timeout.and_then(limits::deadline);
         let module = program.compile(&engine, program.wasm(), deadline)?;
         let linker = host_linker(&engine)?;
-        imports::check(&module, &linker, Store::new(&engine, HostState::default()), true)
+        let mut store = Store::new(&engine, HostState::default());
+        if let Decref::Import(from, name) = decref
+            && linker.get(&mut store, from, name).is_err()
+        {
+            let cause = format!(
+                "its runtime notifies {from}.{name} of dead handles, as --decref-import had it, and no such function is \
+                 here: link it without, or bind it with --decref"
+            );
+            return Err(InputError::new(program.name(), cause).into());
+        }
+        imports::check(&module, &linker, store, true)
             .map_err(|cause| InputError::new(program.name(), cause))?;
         let pre = linker
             .instantiate_pre(&module)
@@ -147,6 +163,30 @@ impl RuntimeModule {
     pub fn module(&self) -> &Module {
         &self.module
     }
+}
+
+/// Compiles a module. Modules exist at which the engine panics, though they are valid; that is an error like any other.
+pub(crate) fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Module> {
+    // The engine is only read, and a module that is not finished is dropped.
+    let compiling = || Module::from_binary(engine, wasm);
+    panic::catch_unwind(AssertUnwindSafe(compiling)).unwrap_or_else(|payload| {
+        let words = payload.downcast_ref::<String>().map(String::as_str);
+        let words =
+            words.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+        Err(wasmtime::format_err!("a limit of the compiler was reached ({words})"))
+    })
+}
+
+/// Keeps panics of the engine's compiler, which [`compile`] makes errors of, from being printed too.
+pub(crate) fn silence_compiler() {
+    let others = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let of_compiler =
+            |file: &str| ["cranelift", "regalloc2"].iter().any(|name| file.contains(name));
+        if !info.location().is_some_and(|place| of_compiler(place.file())) {
+            others(info);
+        }
+    }));
 }
 
 fn host_linker(engine: &Engine) -> Result<Linker<HostState>, Error> {

@@ -8,7 +8,7 @@ use crate::host::{self, HostState};
 use crate::report::shown;
 
 /// More faults than this are counted, not listed.
-const LISTED: usize = 10;
+pub(crate) const LISTED: usize = 10;
 
 /// All that is wrong with a program's imports, in words. With the runtime inside, it may import what the runtime does.
 pub(crate) fn check(
@@ -39,7 +39,12 @@ pub(crate) fn check(
         if fits(&offered, &wanted) {
             continue;
         }
-        if worded {
+        if worded
+            && let (ExternType::Memory(offered), ExternType::Memory(wanted)) = (&offered, &wanted)
+            && let Some(fault) = no_room(wanted.maximum(), offered.minimum().max(wanted.minimum()))
+        {
+            faults.push(fault);
+        } else if worded {
             faults.push(format!(
                 "it imports {}.{} as {}, but that is {}",
                 shown(import.module()),
@@ -52,6 +57,15 @@ pub(crate) fn check(
         }
     }
     listed(&faults, more)
+}
+
+/// Why nothing could be allocated in a memory with this maximum, if that is so: `needed` pages are there from the start.
+pub(crate) fn no_room(maximum: Option<u64>, needed: u64) -> Option<String> {
+    let maximum = maximum.filter(|maximum| *maximum <= needed)?;
+    Some(format!(
+        "it imports the memory with at most {maximum} pages, but {needed} are needed before any object is allocated, and \
+         the heap takes only pages that memory grows by; leave the maximum out, or raise it"
+    ))
 }
 
 /// One error of many faults, and `more` that are not in words; none is none.

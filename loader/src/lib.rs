@@ -39,6 +39,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod exports;
+mod features;
 pub mod handles;
 pub mod host;
 pub mod hostile;

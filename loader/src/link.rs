@@ -2,9 +2,11 @@
 //!
 //! The modules, in the order in which a program travels through them:
 //!
-//! * `module` takes each input apart, and `resolve` finds out where its imports come from;
+//! * `module` takes each input apart, `resolve` finds out where its imports come from, and `decref` where the runtime's
+//!   goes;
 //! * `reach` finds what of the runtime is needed, and `phases` which parts of a collection are not;
 //! * `space` gives everything its number in the merged module, and `remap` rewrites code with these numbers;
+//! * `constant` finds the values of globals that never change;
 //! * `layout` looks at data segments and decides how large memory is;
 //! * `merge` writes the sections, and `address` remembers where code has gone;
 //! * `names`, `custom` and `dwarf` write what is said about it;
@@ -25,9 +27,11 @@
 //! # Ok::<(), loader::Error>(())
 //! ```
 
-mod address;
+pub(crate) mod address;
+mod constant;
 mod custom;
-mod dwarf;
+mod decref;
+pub(crate) mod dwarf;
 pub mod file;
 mod layout;
 pub mod marker;
@@ -49,7 +53,10 @@ use wasm_encoder::reencode;
 use wasmparser::{Operator, Validator};
 
 use crate::error::{Error, InputError};
+use crate::features;
 use crate::program::Program;
+use constant::Constants;
+pub use decref::Decref;
 use marker::Marker;
 use merge::{Exported, Merged, RuntimeTypes};
 use module::Module;
@@ -70,6 +77,8 @@ pub struct LinkOptions<'a> {
     pub libraries: &'a [(String, Program)],
     /// Another build of the runtime.
     pub runtime: Option<&'a Program>,
+    /// Where the runtime notifies of dead handles.
+    pub decref: Decref,
 }
 
 /// A linked program.
@@ -95,10 +104,10 @@ pub struct LinkReport {
 
 /// What a host needs after a trap, and exports of the runtime that are always kept for it: why, and `gc_sp`, which it has
 /// to set back.
-const AFTER_A_TRAP: [&str; 3] = ["gc_last_error", "gc_last_error_arg", "gc_sp"];
+pub(crate) const AFTER_A_TRAP: [&str; 3] = ["gc_last_error", "gc_last_error_arg", "gc_sp"];
 
 /// What comes before their names if the others are not exported.
-pub(crate) const OWN_PREFIX: &str = "rootstock.";
+const OWN_PREFIX: &str = "rootstock.";
 
 /// The memory, as every host looks for it.
 const MEMORY: &str = "memory";
@@ -112,7 +121,7 @@ pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, 
     }
     let modules = read(program, options)?;
     let wanted = runtime_exports(&modules[0], options);
-    let Planned { plan, reached, types } = plan(modules, &wanted)?;
+    let Planned { plan, reached, types } = plan(modules, &wanted, &options.decref)?;
     layout::one_memory(&plan)?;
     let mut warnings = Vec::new();
     if !plan.origins.iter().flatten().any(|origin| matches!(origin, Origin::Linked(0, _))) {
@@ -143,11 +152,16 @@ struct Planned<'a> {
 }
 
 /// Decides where imports come from, what of the runtime is kept, and what number everything has.
-fn plan<'a>(mut modules: Vec<Module<'a>>, wanted: &[Exported]) -> Result<Planned<'a>, InputError> {
+fn plan<'a>(
+    mut modules: Vec<Module<'a>>,
+    wanted: &[Exported],
+    decref: &'a Decref,
+) -> Result<Planned<'a>, InputError> {
     let mut origins: Vec<Vec<Origin>> = Vec::new();
     for at in 0..modules.len() {
         origins.push(resolve::imports(&modules, at)?);
     }
+    decref.bind(&modules, &mut origins)?;
     let linked = origins.iter().zip(&modules).flat_map(|(origins, module)| {
         module.imports.iter().zip(origins).filter_map(|(import, origin)| match origin {
             Origin::Linked(0, index) => Some((Space::of_import(&import.ty), *index)),
@@ -167,7 +181,9 @@ fn plan<'a>(mut modules: Vec<Module<'a>>, wanted: &[Exported]) -> Result<Planned
     let mut numbers = Numbers::new(&modules, &origins, live);
     let (numbered, types) = merge::number_types(&modules, &reached.types);
     numbers.types = numbered;
-    Ok(Planned { plan: Plan { modules, origins, numbers }, reached, types })
+    let mut plan = Plan { modules, origins, numbers, constants: Constants::default(), decref };
+    plan.constants = Constants::of(&plan);
+    Ok(Planned { plan, reached, types })
 }
 
 /// The runtime, the libraries, the program.
@@ -318,6 +334,7 @@ fn finish(
         prefix: if options.export_runtime { options.prefix.clone() } else { OWN_PREFIX.to_owned() },
         complete: options.export_runtime,
         functions: Some(runtime_functions),
+        decref: options.decref.clone(),
     };
     module.section(&CustomSection { name: marker::SECTION.into(), data: marker.encode().into() });
     module.finish()
@@ -330,13 +347,22 @@ fn debug(
     module: &mut wasm_encoder::Module,
     warnings: &mut Vec<String>,
 ) {
-    let globals: Vec<_> = (0..plan.modules.len())
-        .map(|at| move |index| plan.numbers.get(Space::Global, (at, index)))
+    let parts: Vec<_> = (0..plan.modules.len())
+        .map(|at| {
+            let module = &plan.modules[at];
+            let global = move |index| plan.numbers.get(Space::Global, (at, index));
+            (module, move |name: &str| module.custom(name).map(|custom| custom.data), global)
+        })
         .collect();
-    let programs = plan.modules.iter().zip(addresses).zip(&globals).skip(1);
+    let programs = parts.iter().zip(addresses).skip(1);
     let moved: Vec<dwarf::Moved<'_>> = programs
-        .filter(|((module, _), _)| dwarf::is_there(module))
-        .map(|((module, addresses), global)| dwarf::Moved { module, addresses, global })
+        .filter(|((module, ..), _)| dwarf::is_there(module))
+        .map(|((module, section, global), addresses)| dwarf::Moved {
+            file: &module.file,
+            section,
+            addresses,
+            global,
+        })
         .collect();
     match dwarf::convert(&moved) {
         Ok(sections) => {
@@ -350,7 +376,7 @@ fn debug(
 }
 
 fn validate(program: &Program, wasm: &[u8]) -> Result<(), InputError> {
-    let valid = Validator::new().validate_all(wasm);
+    let valid = Validator::new_with_features(features::LINKER).validate_all(wasm);
     valid.map(drop).map_err(|error| {
         InputError::new(
             program.name(),

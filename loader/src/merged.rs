@@ -1,5 +1,6 @@
 //! Programs that were linked with the runtime: one instance is both.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
@@ -11,23 +12,36 @@ use crate::config::Config;
 use crate::engine::RuntimeModule;
 use crate::error::{Error, InputError};
 use crate::instance::Instance;
+use crate::link::AFTER_A_TRAP;
 use crate::link::marker::Marker;
 use crate::program::{Linked, Program};
 
-/// What the start function is exported as, for the loader to call it itself.
+/// What the start function is exported as, for the loader to call it itself, unless the program has that name.
 const START: &str = "rootstock.start";
 
 /// A program that is in one instance with the runtime.
 pub(crate) struct Merged {
     marker: Marker,
     instance: wasmtime::Instance,
-    /// Its start function has not run yet.
-    is_to_start: bool,
+    /// What its start function is exported as, until it has run.
+    start: Option<String>,
+    /// Exports that are there for a host: none of the program's.
+    hidden: HashSet<String>,
 }
 
 impl Merged {
     pub(crate) fn is_complete(&self) -> bool {
         self.marker.complete
+    }
+
+    /// Whether the runtime notifies the host of dead handles, and not a function of the program's.
+    pub(crate) fn notifies_host(&self) -> bool {
+        self.marker.decref.is_host()
+    }
+
+    /// Whether an export was added for a host.
+    pub(crate) fn hides(&self, export: &str) -> bool {
+        self.hidden.contains(export)
     }
 }
 
@@ -65,11 +79,15 @@ impl Instance {
                     .into(),
             ));
         }
-        let (wasm, is_to_start) = without_start(program.wasm())
+        let (wasm, start) = without_start(program.wasm())
             .map_err(|error| wrong(format!("not a valid module: {error}")))?;
-        let module = RuntimeModule::linked(&program.with_wasm(wasm), config)?;
+        let module = RuntimeModule::linked(&program.with_wasm(wasm), &marker.decref, config)?;
         let (mut instance, made) = Self::make(&module, config, Some(&marker))?;
-        instance.merged = Some(Merged { marker, instance: made, is_to_start });
+        let mut hidden: HashSet<String> = start.clone().into_iter().collect();
+        if !marker.complete {
+            hidden.extend(AFTER_A_TRAP.map(|name| format!("{}{name}", marker.prefix)));
+        }
+        instance.merged = Some(Merged { marker, instance: made, start, hidden });
         instance.configured(config)
     }
 
@@ -77,8 +95,8 @@ impl Instance {
     pub(crate) fn start_merged(&mut self, program: &Program) -> Result<Option<Linked>, Error> {
         let Some(merged) = &mut self.merged else { return Ok(None) };
         let linked = Linked::new(program, merged.instance);
-        if std::mem::take(&mut merged.is_to_start) {
-            linked.call(self, START, &[])?;
+        if let Some(start) = merged.start.take() {
+            linked.call(self, &start, &[])?;
         }
         Ok(Some(linked))
     }
@@ -131,13 +149,28 @@ signatures! {
     (u32, u32, u32, u32): [I32, I32, I32, I32];
 }
 
-/// The module with its start function as an export; whether it has one.
-fn without_start(wasm: &[u8]) -> Result<(Vec<u8>, bool), wasm_encoder::reencode::Error> {
-    let start = Parser::new(0).parse_all(wasm).find_map(|payload| match payload {
-        Ok(Payload::StartSection { func, .. }) => Some(func),
-        _ => None,
-    });
-    let Some(start) = start else { return Ok((wasm.to_vec(), false)) };
+/// The module with its start function as an export, and what that is called, if it has one.
+fn without_start(wasm: &[u8]) -> Result<(Vec<u8>, Option<String>), wasm_encoder::reencode::Error> {
+    let mut start = None;
+    let mut taken = HashSet::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::StartSection { func, .. } => start = Some(func),
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    taken.insert(export?.name);
+                }
+            }
+            _ => {}
+        }
+    }
+    let Some(start) = start else { return Ok((wasm.to_vec(), None)) };
+    let mut name = START.to_owned();
+    let mut number = 1;
+    while taken.contains(name.as_str()) {
+        number += 1;
+        name = format!("{START}.{number}");
+    }
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
@@ -146,7 +179,7 @@ fn without_start(wasm: &[u8]) -> Result<(Vec<u8>, bool), wasm_encoder::reencode:
             Payload::ExportSection(section) => {
                 let mut exports = ExportSection::new();
                 RoundtripReencoder.parse_export_section(&mut exports, section)?;
-                exports.export(START, ExportKind::Func, start);
+                exports.export(&name, ExportKind::Func, start);
                 module.section(&exports);
             }
             other => {
@@ -156,5 +189,5 @@ fn without_start(wasm: &[u8]) -> Result<(Vec<u8>, bool), wasm_encoder::reencode:
             }
         }
     }
-    Ok((module.finish(), true))
+    Ok((module.finish(), Some(name)))
 }

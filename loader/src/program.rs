@@ -11,13 +11,15 @@ use std::time::Instant;
 use wasmtime::{Func, FuncType, Module, Trap, Val, WasmBacktrace};
 
 use crate::doctor::origin::Origin;
+use crate::engine;
 use crate::error::{Error, InputError};
+use crate::features;
 use crate::imports;
 use crate::instance::Instance;
-use crate::link::OWN_PREFIX;
 use crate::locate;
 use crate::report::{self, ModuleInfo};
 
+mod lines;
 mod outline;
 
 use outline::Outline;
@@ -104,12 +106,19 @@ impl Program {
         Module::validate(engine, &self.wasm).map_err(|error| self.invalid(&error))
     }
 
+    /// What the engine has against the module, in words.
     fn invalid(&self, error: &wasmtime::Error) -> Error {
+        if let Some(cause) = features::objection(&self.wasm, features::ENGINE, "the engine") {
+            return InputError::new(&self.name, cause).into();
+        }
         let cause = match error.downcast_ref::<wasmparser::BinaryReaderError>() {
-            Some(invalid) => Cause::from(invalid),
-            None => Cause::new(format!("{error:#}"), None),
+            Some(invalid) => locate::in_source(&self.wasm, Cause::from(invalid)),
+            // It was valid: what comes now are limits of the engine.
+            None => {
+                format!("the engine cannot compile it: {}", report::shown(&format!("{error:#}")))
+            }
         };
-        InputError::new(&self.name, locate::in_source(&self.wasm, cause)).into()
+        InputError::new(&self.name, cause).into()
     }
 
     /// Refuses a program that says it was compiled for another version of the ABI.
@@ -134,13 +143,13 @@ impl Program {
     ) -> Result<Module, Error> {
         let failed = |error: wasmtime::Error| self.invalid(&error);
         let Some(deadline) = deadline else {
-            return Module::from_binary(engine, wasm).map_err(failed);
+            return engine::compile(engine, wasm).map_err(failed);
         };
         let (sender, receiver) = mpsc::channel();
         let (engine, wasm) = (engine.clone(), wasm.to_vec());
         let started = thread::Builder::new().name("compiler".into()).spawn(move || {
             // Nobody listens any more where it has taken too long.
-            let _ = sender.send(Module::from_binary(&engine, &wasm));
+            let _ = sender.send(engine::compile(&engine, &wasm));
         });
         started.map_err(|error| Error::Engine {
             what: "the thread that compiles cannot be started".into(),
@@ -174,12 +183,14 @@ fn assemble(name: &str, bytes: &[u8]) -> Result<Vec<u8>, InputError> {
     /// Finding the lines of a text takes time in proportion to the square of its length: a second, of this one.
     const LINED: usize = 1 << 20;
     let mut parser = wat::Parser::new();
-    if text.len() <= LINED {
+    let lined = text.len() <= LINED;
+    if lined {
         parser.generate_dwarf(wat::GenerateDwarf::Lines);
     }
-    parser
+    let wasm = parser
         .parse_str(Some(Path::new(name)), text)
-        .map_err(|error| InputError::new(name, error.to_string()))
+        .map_err(|error| InputError::new(name, error.to_string()))?;
+    Ok(if lined { lines::corrected(wasm) } else { wasm })
 }
 
 fn neither(bytes: &[u8]) -> String {
@@ -304,7 +315,10 @@ impl Linked {
         let all = self.instance.exports(&mut runtime.store);
         let functions = all.filter(|export| export.clone().into_func().is_some());
         let names = functions.map(|export| export.name().to_owned());
-        names.filter(|name| !name.starts_with(OWN_PREFIX)).collect()
+        let names: Vec<String> = names.collect();
+        let hides =
+            |name: &String| runtime.merged.as_ref().is_some_and(|merged| merged.hides(name));
+        names.into_iter().filter(|name| !hides(name)).collect()
     }
 
     /// An exported function.

@@ -11,7 +11,7 @@ use indicatif::HumanCount;
 use super::{bad_input, finish, options};
 use crate::error::{Error, InputError};
 use crate::link::optimize::{LEVELS, Optimizer};
-use crate::link::{LinkOptions, LinkOutput, file, link};
+use crate::link::{Decref, LinkOptions, LinkOutput, file, link};
 use crate::program::Program;
 
 /// Arguments of `loader link`.
@@ -35,6 +35,14 @@ pub(super) struct LinkArgs {
     /// Put this before the names of the runtime's exports; implies --export-runtime
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
+
+    /// Have the runtime notify this function, which the program or a library exports, of dead handles; it gets kind and handle
+    #[arg(long, value_name = "NAME")]
+    decref: Option<String>,
+
+    /// Import the host's function that is notified of dead handles under this name, not as host.host_decref_handle
+    #[arg(long, value_name = "MODULE.NAME", value_parser = Decref::parse_import, conflicts_with = "decref")]
+    decref_import: Option<Decref>,
 
     /// Leave out names and debug information
     #[arg(long)]
@@ -77,6 +85,11 @@ fn run(args: &LinkArgs) -> Result<String, Error> {
             strip: args.strip,
             libraries: &libraries,
             runtime: runtime.as_ref(),
+            decref: match (&args.decref, &args.decref_import) {
+                (Some(name), _) => Decref::Export(name.clone()),
+                (None, Some(import)) => import.clone(),
+                (None, None) => Decref::Host,
+            },
         },
     )?;
     warn(&linked, args);

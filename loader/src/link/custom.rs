@@ -1,6 +1,6 @@
 //! Custom sections: which are kept, merged, rewritten or dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use wasm_encoder::{CustomSection, Encode, ProducersField, ProducersSection};
 use wasmparser::{BinaryReader, ProducersSectionReader};
@@ -25,6 +25,10 @@ pub(super) fn fate(name: &str) -> Fate {
         "sourceMappingURL" => Fate::Dropped("the source map is for the program's own code offsets"),
         "external_debug_info" => {
             Fate::Dropped("the debug file is for the program's own code offsets")
+        }
+        "linking" => Fate::Dropped("its symbols are for the program's own numbers"),
+        _ if name.starts_with("reloc.") => {
+            Fate::Dropped("its relocations are for the program's own offsets")
         }
         _ if name.starts_with(".debug_") => Fate::Known,
         _ if name.starts_with("metadata.code.") => {
@@ -56,9 +60,12 @@ pub(super) fn kept<'m>(
     sections
 }
 
+/// For each field of `producers`, the names that it has, and these names with their versions in order.
+type Fields = BTreeMap<String, (HashSet<String>, Vec<(String, String)>)>;
+
 /// The tools behind all modules: the program's first, each once.
 pub(super) fn producers(modules: &[Module<'_>]) -> ProducersSection {
-    let mut fields: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    let mut fields = Fields::new();
     for module in modules.iter().rev() {
         if let Some(custom) = module.custom("producers") {
             // What is said of tools is never worth an error: whatever can be read of it is taken.
@@ -66,9 +73,9 @@ pub(super) fn producers(modules: &[Module<'_>]) -> ProducersSection {
         }
     }
     let own = ("rootstock".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    fields.entry("processed-by".to_owned()).or_default().push(own);
+    fields.entry("processed-by".to_owned()).or_default().1.push(own);
     let mut section = ProducersSection::new();
-    for (name, values) in &fields {
+    for (name, (_, values)) in &fields {
         let mut field = ProducersField::new();
         for (value, version) in values {
             field.value(value, version);
@@ -78,17 +85,14 @@ pub(super) fn producers(modules: &[Module<'_>]) -> ProducersSection {
     section
 }
 
-fn read_producers(
-    reader: BinaryReader<'_>,
-    fields: &mut BTreeMap<String, Vec<(String, String)>>,
-) -> wasmparser::Result<()> {
+fn read_producers(reader: BinaryReader<'_>, fields: &mut Fields) -> wasmparser::Result<()> {
     for field in ProducersSectionReader::new(reader)? {
         let field = field?;
         let values = fields.entry(field.name.to_owned()).or_default();
         for value in field.values {
             let value = value?;
-            if values.iter().all(|(name, _)| name != value.name) {
-                values.push((value.name.to_owned(), value.version.to_owned()));
+            if values.0.insert(value.name.to_owned()) {
+                values.1.push((value.name.to_owned(), value.version.to_owned()));
             }
         }
     }

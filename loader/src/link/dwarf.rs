@@ -15,7 +15,7 @@ use gimli::write::{
 use gimli::{LittleEndian, SectionId};
 use wasm_encoder::CustomSection;
 
-use super::address::AddressMap;
+use super::address::Addresses;
 use super::module::Module;
 
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
@@ -24,11 +24,14 @@ type Reader<'a> = EndianSlice<'a, LittleEndian>;
 const TOMBSTONE: u64 = 0xffff_ffff;
 
 /// What the DWARF of one module is rewritten with.
-pub(super) struct Moved<'m> {
-    pub(super) module: &'m Module<'m>,
-    pub(super) addresses: &'m AddressMap,
+pub(crate) struct Moved<'m> {
+    /// The file, as messages give it.
+    pub(crate) file: &'m str,
+    /// The contents of a custom section, where there is one of this name.
+    pub(crate) section: &'m dyn Fn(&str) -> Option<&'m [u8]>,
+    pub(crate) addresses: &'m dyn Addresses,
     /// The new number of a global.
-    pub(super) global: &'m dyn Fn(u32) -> Option<u32>,
+    pub(crate) global: &'m dyn Fn(u32) -> Option<u32>,
 }
 
 /// Whether a module has debug information of its own.
@@ -37,10 +40,10 @@ pub(super) fn is_there(module: &Module<'_>) -> bool {
 }
 
 /// The debug sections of all modules as those of one.
-pub(super) fn convert(modules: &[Moved<'_>]) -> Result<Vec<CustomSection<'static>>, String> {
+pub(crate) fn convert(modules: &[Moved<'_>]) -> Result<Vec<CustomSection<'static>>, String> {
     let mut dwarf = write::Dwarf::new();
     for moved in modules {
-        moved.convert(&mut dwarf).map_err(|error| format!("{}: {error}", moved.module.file))?;
+        moved.convert(&mut dwarf).map_err(|error| format!("{}: {error}", moved.file))?;
     }
     let mut sections = Sections::new(EndianVec::new(LittleEndian));
     dwarf.write(&mut sections).map_err(|error| error.to_string())?;
@@ -59,8 +62,7 @@ pub(super) fn convert(modules: &[Moved<'_>]) -> Result<Vec<CustomSection<'static
 impl<'m> Moved<'m> {
     fn convert(&self, dwarf: &mut write::Dwarf) -> ConvertResult<()> {
         let load = |id: SectionId| -> Result<_, gimli::Error> {
-            let found = self.module.custom(id.name());
-            Ok(EndianSlice::new(found.map_or(&[][..], |custom| custom.data), LittleEndian))
+            Ok(EndianSlice::new((self.section)(id.name()).unwrap_or_default(), LittleEndian))
         };
         let old = read::Dwarf::load(load)?;
         let mut units = dwarf.convert(&old)?;
@@ -107,8 +109,9 @@ impl<'m> Moved<'m> {
             // Rows without an address are those of functions that a linker dropped.
             let file = usize::try_from(row.file_index()).ok().filter(|index| *index >= first_file);
             let file = file.and_then(|index| files.get(index));
-            let (Some(address), Some(file)) = (address, file) else { continue };
+            let (Some(mut address), Some(file)) = (address, file) else { continue };
             let begin = *start.get_or_insert_with(|| {
+                address = self.addresses.sequence(address);
                 program.begin_sequence(Some(Address::Constant(address)));
                 last = 0;
                 address

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use wasmparser::{DataKind, MemoryType, Operator, TypeRef};
+use wasmparser::{DataKind, MemoryType, TypeRef};
 
+use super::constant::Constant;
 use super::remap::Plan;
-use super::space::{Origin, Place};
+use super::space::Origin;
 use crate::error::InputError;
+use crate::imports;
 
 const PAGE: u64 = 64 * 1024;
 /// Bytes of a 32-bit memory.
@@ -57,11 +59,7 @@ pub(super) fn memory(
         }
     }
     if let Some((maximum, at)) = bound {
-        if maximum < wanted {
-            let cause = format!(
-                "it imports the memory with at most {maximum} pages, but {wanted} are needed before any object is \
-                 allocated; leave the maximum out"
-            );
+        if let Some(cause) = imports::no_room(Some(maximum), wanted) {
             return Err(InputError::new(&plan.modules[at].file, cause));
         }
         memory.maximum = Some(memory.maximum.map_or(maximum, |own| own.min(maximum)));
@@ -75,12 +73,14 @@ fn regions(plan: &Plan<'_>) -> Result<Vec<Region>, InputError> {
     let program_base = plan.modules[0]
         .export("gc_program_base")
         .and_then(|export| plan.global((0, export.index)))
-        .and_then(|place| global(plan, place));
+        .and_then(|place| plan.constants.get(plan, place))
+        .and_then(address);
     let mut regions = Vec::new();
     for (module, found) in plan.modules.iter().enumerate().skip(1) {
         for (segment, data) in found.data.iter().enumerate() {
             let DataKind::Active { offset_expr, .. } = &data.kind else { continue };
-            let Some(start) = constant(plan, module, offset_expr).map(u64::from) else { continue };
+            let start = plan.constants.evaluate(plan, module, offset_expr);
+            let Some(start) = start.as_ref().and_then(address).map(u64::from) else { continue };
             let region = Region { module, segment, bytes: start..start + data.data.len() as u64 };
             if region.bytes.is_empty() {
                 continue;
@@ -104,6 +104,14 @@ fn regions(plan: &Plan<'_>) -> Result<Vec<Region>, InputError> {
     Ok(regions)
 }
 
+/// An address of the 32-bit memory, where it does not depend on the host.
+fn address(constant: &Constant) -> Option<u32> {
+    match constant {
+        Constant::I32(address) => Some(*address),
+        _ => None,
+    }
+}
+
 /// Two programs must not share bytes. Within one program the later segment wins, as wasm has it, but that is hardly meant.
 fn overlaps(
     plan: &Plan<'_>,
@@ -125,33 +133,6 @@ fn overlaps(
         }
     }
     Ok(())
-}
-
-/// The value of a constant expression of module `at`, where it does not depend on the host.
-fn constant(plan: &Plan<'_>, at: usize, expression: &wasmparser::ConstExpr<'_>) -> Option<u32> {
-    let mut stack: Vec<u32> = Vec::new();
-    let mut operators = expression.get_operators_reader();
-    while !operators.is_end_then_eof() {
-        let value = match operators.read().ok()? {
-            Operator::I32Const { value } => value.cast_unsigned(),
-            Operator::GlobalGet { global_index } => global(plan, plan.global((at, global_index))?)?,
-            Operator::I32Add => stack.pop()?.wrapping_add(stack.pop()?),
-            Operator::I32Mul => stack.pop()?.wrapping_mul(stack.pop()?),
-            Operator::I32Sub => {
-                let subtrahend = stack.pop()?;
-                stack.pop()?.wrapping_sub(subtrahend)
-            }
-            _ => return None,
-        };
-        stack.push(value);
-    }
-    stack.pop()
-}
-
-/// The value of an immutable global at the place where it is defined.
-fn global(plan: &Plan<'_>, (at, index): Place) -> Option<u32> {
-    let found = plan.modules[at].global(index).filter(|found| !found.ty.mutable)?;
-    constant(plan, at, &found.init_expr)
 }
 
 /// A program that has a memory beside the runtime's cannot be merged: engines of the age that the runtime runs in have one.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasm_encoder::{CustomSection, Module, RawSection};
 use wasmparser::{Parser, Payload};
 
+use super::Decref;
 use crate::host;
 use crate::sdk;
 
@@ -25,6 +26,9 @@ pub struct Marker {
     /// The numbers of the runtime's functions, where they are known: an optimiser numbers them anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<Range<u32>>,
+    /// Where its runtime notifies of dead handles.
+    #[serde(default, skip_serializing_if = "Decref::is_host")]
+    pub decref: Decref,
 }
 
 impl Marker {
@@ -76,6 +80,7 @@ impl Marker {
             prefix: String::new(),
             complete: sdk::runtime_exports().all(|name| exported.contains(name)),
             functions: None,
+            decref: Decref::Host,
         }))
     }
 

@@ -1,10 +1,12 @@
 //! Writes the merged module, section by section.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
-    CodeSection, DataCountSection, DataSection, ElementSection, ExportKind, ExportSection,
-    FunctionSection, GlobalSection, ImportSection, Instruction, MemorySection, StartSection,
-    TableSection, TagSection, TypeSection,
+    CodeSection, DataCountSection, DataSection, ElementSection, Elements, ExportKind,
+    ExportSection, FunctionSection, GlobalSection, ImportSection, Instruction, MemorySection,
+    StartSection, TableSection, TagSection, TypeSection,
 };
 use wasmparser::{FunctionBody, Import, MemoryType};
 
@@ -40,28 +42,33 @@ pub(super) fn number_types(
     used: &[bool],
 ) -> (Vec<Vec<Option<u32>>>, RuntimeTypes) {
     let mut numbers = vec![Vec::new(); modules.len()];
-    let mut known = Vec::new();
+    let mut count = 0;
+    let mut known = HashMap::new();
     for (at, module) in modules.iter().enumerate().skip(1) {
         for (ty, alone) in module.sub_types() {
-            numbers[at].push(u32::try_from(known.len()).ok());
-            known.push(if alone { plain_function(ty) } else { None });
+            numbers[at].push(Some(count));
+            if let Some(function) = plain_function(ty).filter(|_| alone) {
+                known.entry(function).or_insert(count);
+            }
+            count += 1;
         }
     }
     let mut added = Vec::new();
     for (index, (ty, _)) in (0..).zip(modules[0].sub_types()) {
-        let function = plain_function(ty);
-        let same = known.iter().position(|other| function.is_some() && *other == function);
-        numbers[0].push(match same {
-            _ if !used[index as usize] => None,
-            Some(same) => u32::try_from(same).ok(),
-            None => {
-                known.push(function);
-                added.push(index);
-                u32::try_from(known.len() - 1).ok()
-            }
-        });
+        if !used[index as usize] {
+            numbers[0].push(None);
+            continue;
+        }
+        let mut add = || {
+            added.push(index);
+            count += 1;
+            count - 1
+        };
+        numbers[0].push(Some(match plain_function(ty) {
+            Some(function) => *known.entry(function).or_insert_with(add),
+            None => add(),
+        }));
     }
-    let count = u32::try_from(known.len()).unwrap_or(u32::MAX);
     (numbers, RuntimeTypes { added, count })
 }
 
@@ -91,6 +98,15 @@ struct Body {
     bytes: Vec<u8>,
     /// For each instruction, where it was in the file and where it is among the bytes.
     places: Vec<(usize, usize)>,
+}
+
+/// The code section.
+struct Code {
+    section: CodeSection,
+    /// For each module, where its code has gone.
+    addresses: Vec<AddressMap>,
+    /// For each module, the functions that its code names with `ref.func`.
+    named: Vec<BTreeSet<u32>>,
 }
 
 struct Writer<'p, 'a> {
@@ -150,14 +166,18 @@ impl<'p, 'a> Writer<'p, 'a> {
         if let Some(function_index) = start {
             module.section(&StartSection { function_index });
         }
-        let elements = self.elements()?;
+        let Code { section: code, addresses, named } =
+            self.code(functions.len(), if starts.len() > 1 { &starts } else { &[] })?;
+        let mut elements = self.elements()?;
+        let undeclared = self.undeclared(named, exports);
+        if !undeclared.is_empty() {
+            elements.declared(Elements::Functions(undeclared.into()));
+        }
         section(&mut module, &elements, elements.is_empty());
         let data = self.data()?;
         if !data.is_empty() {
             module.section(&DataCountSection { count: data.len() });
         }
-        let (code, addresses) =
-            self.code(functions.len(), if starts.len() > 1 { &starts } else { &[] })?;
         section(&mut module, &code, code.is_empty());
         section(&mut module, &data, data.is_empty());
         let kept = self.indices(Space::Function, 0).count();
@@ -230,7 +250,8 @@ impl<'p, 'a> Writer<'p, 'a> {
         let mut imports = ImportSection::new();
         for (at, import) in self.host_imports() {
             let ty = self.remap(at).entity_type(import.ty)?;
-            imports.import(import.module, import.name, ty);
+            let (module, name) = self.plan.decref.renamed(at, (import.module, import.name));
+            imports.import(module, name, ty);
         }
         Ok(imports)
     }
@@ -276,21 +297,41 @@ impl<'p, 'a> Writer<'p, 'a> {
         Ok(data)
     }
 
-    /// The code, and where each module's has gone. `starts` are called by a function of their own, the last one.
-    fn code(&self, count: u32, starts: &[u32]) -> Result<(CodeSection, Vec<AddressMap>)> {
+    /// Of the functions that code of each module names with `ref.func`, those that only an export declared which is gone.
+    fn undeclared(&self, mut named: Vec<BTreeSet<u32>>, exports: &[Exported]) -> Vec<u32> {
+        for (at, module) in self.plan.modules.iter().enumerate().skip(1) {
+            let exported: HashSet<u32> = module
+                .exports
+                .iter()
+                .filter(|export| Space::of_export(export.kind) == Space::Function)
+                .filter_map(|export| self.plan.numbers.get(Space::Function, (at, export.index)))
+                .collect();
+            named[at].retain(|function| exported.contains(function));
+        }
+        let mut undeclared: BTreeSet<u32> = named.into_iter().flatten().collect();
+        for export in exports.iter().filter(|export| export.space == Space::Function) {
+            undeclared.remove(&export.index);
+        }
+        undeclared.into_iter().collect()
+    }
+
+    /// The code. `starts` are called by a function of their own, the last one.
+    fn code(&self, count: u32, starts: &[u32]) -> Result<Code> {
         let mut code = CodeSection::new();
+        let mut named = Vec::new();
         let mut addresses = Vec::new();
         let mut end = leb_len(count as usize);
         for (at, module) in self.plan.modules.iter().enumerate() {
             let mut map = AddressMap::new(module.code.start);
             let imported = module.imported(Space::Function);
+            let mut referred = BTreeSet::new();
             for index in self.indices(Space::Function, at) {
                 let body = &module.bodies[index];
                 let number = imported + u32::try_from(index).unwrap_or(u32::MAX);
                 let Body { bytes, places } = if at == 0 && self.reached.emptied.contains(&number) {
                     Body { bytes: phases::nothing_to_do(), places: Vec::new() }
                 } else {
-                    self.body(at, body)?
+                    self.body(at, body, &mut referred)?
                 };
                 let start = end + leb_len(bytes.len());
                 // where its size stands, which some take for its beginning
@@ -305,6 +346,7 @@ impl<'p, 'a> Writer<'p, 'a> {
                 code.raw(&bytes);
             }
             addresses.push(map);
+            named.push(referred);
         }
         if !starts.is_empty() {
             let mut function = wasm_encoder::Function::new([]);
@@ -314,10 +356,11 @@ impl<'p, 'a> Writer<'p, 'a> {
             function.instruction(&Instruction::End);
             code.function(&function);
         }
-        Ok((code, addresses))
+        Ok(Code { section: code, addresses, named })
     }
 
-    fn body(&self, at: usize, body: &FunctionBody<'_>) -> Result<Body> {
+    /// A function's code; what it names with `ref.func` is added to `named`.
+    fn body(&self, at: usize, body: &FunctionBody<'_>, named: &mut BTreeSet<u32>) -> Result<Body> {
         let mut remap = self.remap(at);
         let mut function = remap.new_function_with_parsed_locals(body)?;
         let mut reader = body.get_operators_reader()?;
@@ -325,6 +368,9 @@ impl<'p, 'a> Writer<'p, 'a> {
         while !reader.eof() {
             places.push((reader.original_position(), function.byte_len()));
             let instruction = remap.parse_instruction(&mut reader)?;
+            if let Instruction::RefFunc(index) = instruction {
+                named.insert(index);
+            }
             function.instruction(&instruction);
         }
         Ok(Body { bytes: function.into_raw_body(), places })

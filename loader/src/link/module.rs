@@ -1,5 +1,6 @@
 //! A module taken apart: what linking needs of it, borrowed from its bytes.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use wasmparser::types::{EntityType, TypesRef};
@@ -10,6 +11,7 @@ use wasmparser::{
 
 use super::space::Space;
 use crate::error::InputError;
+use crate::features;
 use crate::locate;
 use crate::program::Cause;
 
@@ -47,6 +49,10 @@ pub(super) struct Module<'a> {
     pub(super) code: Range<usize>,
     /// Where the first function begins, with its size.
     pub(super) first_function: usize,
+    /// For each space, the places of its imports among all.
+    imported: [Vec<usize>; 5],
+    /// The places of exports, by name.
+    exported: HashMap<&'a str, usize>,
     validated: wasmparser::types::Types,
 }
 
@@ -56,7 +62,14 @@ impl<'a> Module<'a> {
         let invalid = |error: &wasmparser::BinaryReaderError| {
             InputError::new(file, locate::in_source(wasm, Cause::from(error)))
         };
-        let validated = Validator::new().validate_all(wasm).map_err(|error| invalid(&error))?;
+        let mut validator = Validator::new_with_features(features::LINKER);
+        let validated =
+            validator.validate_all(wasm).map_err(|error| {
+                match features::objection(wasm, features::LINKER, "the linker") {
+                    Some(cause) => InputError::new(file, cause),
+                    None => invalid(&error),
+                }
+            })?;
         let mut module = Self {
             file: file.to_owned(),
             name: name.to_owned(),
@@ -75,11 +88,18 @@ impl<'a> Module<'a> {
             customs: Vec::new(),
             code: 0..0,
             first_function: 0,
+            imported: Default::default(),
+            exported: HashMap::new(),
             validated,
         };
         for payload in Parser::new(0).parse_all(wasm) {
             payload.and_then(|payload| module.visit(payload)).map_err(|error| invalid(&error))?;
         }
+        for (at, import) in module.imports.iter().enumerate() {
+            module.imported[Space::of_import(&import.ty) as usize].push(at);
+        }
+        module.exported =
+            module.exports.iter().enumerate().map(|(at, export)| (export.name, at)).collect();
         let mut code = BinaryReader::new(&wasm[module.code.clone()], module.code.start);
         module.first_function = match code.read_var_u32() {
             Ok(_) => code.original_position(),
@@ -136,20 +156,26 @@ impl<'a> Module<'a> {
         })
     }
 
-    /// The number of the function type at the end of an import or a definition.
+    /// The number of the function type of an import or a definition.
     pub(super) fn function_type(&self, index: u32) -> Option<u32> {
-        let imported = self.imports.iter().filter_map(|import| match import.ty {
-            TypeRef::Func(ty) | TypeRef::FuncExact(ty) => Some(ty),
-            _ => None,
-        });
-        imported.chain(self.functions.iter().copied()).nth(index as usize)
+        match self.import(Space::Function, index).map(|at| self.imports[at].ty) {
+            Some(TypeRef::Func(ty) | TypeRef::FuncExact(ty)) => Some(ty),
+            Some(_) => None,
+            None => {
+                let at = index.checked_sub(self.imported(Space::Function))?;
+                self.functions.get(at as usize).copied()
+            }
+        }
+    }
+
+    /// The place among the imports of what has this number; `None` if the module defines it.
+    pub(super) fn import(&self, space: Space, index: u32) -> Option<usize> {
+        self.imported[space as usize].get(index as usize).copied()
     }
 
     /// How many of a kind it imports.
     pub(super) fn imported(&self, space: Space) -> u32 {
-        let count =
-            self.imports.iter().filter(|import| Space::of_import(&import.ty) == space).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        u32::try_from(self.imported[space as usize].len()).unwrap_or(u32::MAX)
     }
 
     /// How many of a kind it defines.
@@ -163,15 +189,9 @@ impl<'a> Module<'a> {
         }
     }
 
-    /// A global that it defines, by its number among all.
-    pub(super) fn global(&self, index: u32) -> Option<&Global<'a>> {
-        let at = index.checked_sub(self.imported(Space::Global))?;
-        self.globals.get(at as usize)
-    }
-
     /// An export by name.
     pub(super) fn export(&self, name: &str) -> Option<&Export<'a>> {
-        self.exports.iter().find(|export| export.name == name)
+        self.exported.get(name).map(|&at| &self.exports[at])
     }
 
     /// The type of an import.

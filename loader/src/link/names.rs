@@ -1,6 +1,7 @@
 //! The name sections of all modules as one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use wasm_encoder::{IndirectNameMap, NameMap, NameSection};
 use wasmparser::{BinaryReader, Name, NameSectionReader};
@@ -13,7 +14,7 @@ use super::space::{Origin, Place, Space};
 type Direct = BTreeMap<u32, String>;
 
 /// Kinds of things that have names, in the order in which the section has them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind {
     In(Space),
     Type,
@@ -34,11 +35,13 @@ struct Names {
     module: Option<String>,
     direct: BTreeMap<Kind, Direct>,
     inner: BTreeMap<Inner, BTreeMap<u32, Direct>>,
-    taken: BTreeSet<(Kind, String)>,
+    /// The module that each name came from first.
+    taken: HashMap<(Kind, String), usize>,
 }
 
-/// Merges the names. A program's names win; where one of another module is the same it gets that module's name before it,
-/// as in `runtime.alloc`. Of what was imported, the name is the one that its own module gives it.
+/// Merges the names. A program's names win; where one of another module is equal it gets that module's name before it,
+/// as in `runtime.alloc`. Functions of one module that share a name keep it, each. Of what was imported, the name is the
+/// one that its own module gives it.
 pub(super) fn merge(plan: &Plan<'_>, warnings: &mut Vec<String>) -> Option<NameSection> {
     let mut names = Names::default();
     for owned in [true, false] {
@@ -106,22 +109,23 @@ impl Names {
             for naming in map {
                 let naming = naming?;
                 if let Some(index) = number(kind, naming.index) {
-                    self.add(kind, index, naming.name, module);
+                    self.add(kind, index, naming.name, (at, module));
                 }
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, kind: Kind, index: u32, name: &str, module: &Module<'_>) {
-        if self.direct.entry(kind).or_default().contains_key(&index) {
+    fn add(&mut self, kind: Kind, index: u32, name: &str, (at, module): (usize, &Module<'_>)) {
+        let Entry::Vacant(entry) = self.direct.entry(kind).or_default().entry(index) else {
             return;
-        }
-        let mut name = name.to_owned();
-        while !self.taken.insert((kind, name.clone())) {
-            name = format!("{}.{name}", module.name);
-        }
-        self.direct.entry(kind).or_default().insert(index, name);
+        };
+        let owner = *self.taken.entry((kind, name.to_owned())).or_insert(at);
+        entry.insert(if owner == at || module.name.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", module.name)
+        });
     }
 
     fn inner(
@@ -206,10 +210,6 @@ fn number(plan: &Plan<'_>, kind: Kind, (at, index): Place) -> Option<u32> {
 
 /// Whether a module defines something itself, or has it from outside.
 fn is_own(plan: &Plan<'_>, space: Space, (at, index): Place) -> bool {
-    let imports = plan.modules[at].imports.iter().zip(&plan.origins[at]);
-    let origin = imports
-        .filter(|(import, _)| Space::of_import(&import.ty) == space)
-        .map(|(_, origin)| *origin)
-        .nth(index as usize);
-    origin.is_none_or(|origin| origin == Origin::Host)
+    let import = plan.modules[at].import(space, index);
+    import.is_none_or(|import| plan.origins[at][import] == Origin::Host)
 }

@@ -10,6 +10,7 @@ use wasmparser::{Validator, WasmFeatures};
 
 use super::marker;
 use crate::error::InputError;
+use crate::features::LINKER;
 
 /// The variable that names the optimiser.
 pub const VARIABLE: &str = "ROOTSTOCK_WASM_OPT";
@@ -37,6 +38,7 @@ const FEATURES: &[(WasmFeatures, &str)] = &[
     (WasmFeatures::THREADS, "threads"),
     (WasmFeatures::TAIL_CALL, "tail-call"),
     (WasmFeatures::EXCEPTIONS, "exception-handling"),
+    (WasmFeatures::LEGACY_EXCEPTIONS, "exception-handling"),
     (WasmFeatures::EXTENDED_CONST, "extended-const"),
     (WasmFeatures::GC, "gc"),
 ];
@@ -103,7 +105,7 @@ impl Optimizer {
         }
         let optimised = std::fs::read(&to)
             .map_err(|error| failed(format!("it has written nothing: {error}")))?;
-        match Validator::new().validate_all(&optimised) {
+        match Validator::new_with_features(LINKER).validate_all(&optimised) {
             Ok(_) => Ok(optimised),
             Err(error) => Err(failed(format!("what it made is not valid: {error}"))),
         }
@@ -112,9 +114,11 @@ impl Optimizer {
 
 /// The features that the module is not valid without: what it does not use, it is not to be given.
 fn features(wasm: &[u8]) -> Vec<String> {
-    let all = WasmFeatures::default();
     let needed = FEATURES.iter().filter(|(feature, _)| {
-        Validator::new_with_features(all.difference(*feature)).validate_all(wasm).is_err()
+        Validator::new_with_features(LINKER.difference(*feature)).validate_all(wasm).is_err()
     });
-    needed.map(|(_, name)| format!("--enable-{name}")).collect()
+    let mut flags: Vec<String> = needed.map(|(_, name)| format!("--enable-{name}")).collect();
+    // Binaryen has one name for both kinds of exceptions.
+    flags.dedup();
+    flags
 }

@@ -4,6 +4,8 @@ use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{ConstExpr, Encode};
 use wasmparser::Operator;
 
+use super::constant::{Constant, Constants};
+use super::decref::Decref;
 use super::module::Module;
 use super::space::{Numbers, Origin, Place, Space};
 use crate::error::InputError;
@@ -15,33 +17,21 @@ pub(super) struct Plan<'a> {
     /// For each module, where each of its imports comes from.
     pub(super) origins: Vec<Vec<Origin>>,
     pub(super) numbers: Numbers,
+    pub(super) constants: Constants,
+    /// What becomes of the runtime's import.
+    pub(super) decref: &'a Decref,
 }
 
 impl Plan<'_> {
     /// Follows a global to where it is defined; `None` if that is outside.
-    pub(super) fn global(&self, (at, index): Place) -> Option<Place> {
-        origin_of_global(&self.modules, &self.origins, (at, index))
-    }
-}
-
-/// Follows a global to where it is defined; `None` if that is outside.
-pub(super) fn origin_of_global(
-    modules: &[Module<'_>],
-    origins: &[Vec<Origin>],
-    (mut at, mut index): Place,
-) -> Option<Place> {
-    loop {
-        let mut imports = modules[at].imports.iter().zip(&origins[at]);
-        let origin = imports
-            .by_ref()
-            .filter(|(import, _)| Space::of_import(&import.ty) == Space::Global)
-            .map(|(_, origin)| *origin)
-            .nth(index as usize);
-        match origin {
-            None => return Some((at, index)),
-            Some(Origin::Host) => return None,
-            Some(Origin::Linked(module, target)) => (at, index) = (module, target),
+    pub(super) fn global(&self, (mut at, mut index): Place) -> Option<Place> {
+        while let Some(import) = self.modules[at].import(Space::Global, index) {
+            match self.origins[at][import] {
+                Origin::Host => return None,
+                Origin::Linked(module, target) => (at, index) = (module, target),
+            }
         }
+        Some((at, index))
     }
 }
 
@@ -66,45 +56,12 @@ impl Remap<'_, '_> {
         ))
     }
 
-    /// The value of an immutable global of another module, if it is written with nothing that depends on where it stands.
+    /// The value of a global of another module, if it never changes.
     ///
     /// Before the GC proposal, constants may name imported globals only, and an import that is linked is none any more.
-    fn inlined(&self, index: u32) -> Result<Option<Vec<u8>>, reencode::Error<InputError>> {
-        let Some((at, index)) =
-            self.plan.global((self.at, index)).filter(|place| place.0 != self.at)
-        else {
-            return Ok(None);
-        };
-        let Some(global) = self.plan.modules[at].global(index).filter(|found| !found.ty.mutable)
-        else {
-            return Ok(None);
-        };
-        let mut operators = global.init_expr.get_operators_reader();
-        while !operators.is_end_then_eof() {
-            let movable = matches!(
-                operators.read()?,
-                Operator::I32Const { .. }
-                    | Operator::I64Const { .. }
-                    | Operator::F32Const { .. }
-                    | Operator::F64Const { .. }
-                    | Operator::V128Const { .. }
-                    | Operator::I32Add
-                    | Operator::I32Sub
-                    | Operator::I32Mul
-                    | Operator::I64Add
-                    | Operator::I64Sub
-                    | Operator::I64Mul
-                    | Operator::RefNull { .. }
-                    | Operator::RefFunc { .. }
-                    | Operator::GlobalGet { .. }
-            );
-            if !movable {
-                return Ok(None);
-            }
-        }
-        let mut bytes = Vec::new();
-        Remap { plan: self.plan, at }.constant(&global.init_expr, &mut bytes)?;
-        Ok(Some(bytes))
+    fn inlined(&self, index: u32) -> Option<&Constant> {
+        let place = self.plan.global((self.at, index)).filter(|place| place.0 != self.at)?;
+        self.plan.constants.get(self.plan, place)
     }
 
     /// Writes a constant expression without its end.
@@ -117,9 +74,9 @@ impl Remap<'_, '_> {
         while !operators.is_end_then_eof() {
             let operator = operators.read()?;
             if let Operator::GlobalGet { global_index } = operator
-                && let Some(value) = self.inlined(global_index)?
+                && let Some(value) = self.inlined(global_index)
             {
-                into.extend(value);
+                value.encode(into);
             } else {
                 self.instruction(operator)?.encode(into);
             }

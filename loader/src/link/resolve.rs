@@ -1,9 +1,10 @@
 //! Where each import comes from, and what is wrong with those that cannot be had.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use wasmparser::types::{EntityType, TypesRef};
-use wasmparser::{FuncType, Import, MemoryType};
+use wasmparser::{Export, FuncType, Import, MemoryType};
 
 use super::module::Module;
 use super::space::Origin;
@@ -16,54 +17,109 @@ pub(super) const RUNTIME: &str = "runtime";
 /// Looks up the imports of module `at` in the modules before it. What none of them is called stays an import.
 pub(super) fn imports(modules: &[Module<'_>], at: usize) -> Result<Vec<Origin>, InputError> {
     let module = &modules[at];
+    let before: HashMap<&str, usize> =
+        modules[..at].iter().enumerate().map(|(at, other)| (other.name.as_str(), at)).collect();
     let mut faults = Vec::new();
+    let mut more = 0;
     let mut origins = Vec::new();
     for import in &module.imports {
-        match origin(modules, at, import) {
+        let from = before.get(import.module).copied();
+        match origin(modules, at, import, from) {
             Ok(origin) => origins.push(origin),
-            Err(fault) => faults.push(fault),
+            // Words for a fault take time, and there may be a hundred thousand.
+            Err(fault) if faults.len() < imports::LISTED => faults.push(fault.words(modules, at)),
+            Err(_) => more += 1,
         }
     }
-    imports::listed(&faults, 0).map_err(|cause| InputError::new(&module.file, cause))?;
+    imports::listed(&faults, more).map_err(|cause| InputError::new(&module.file, cause))?;
     Ok(origins)
 }
 
-fn origin(modules: &[Module<'_>], at: usize, import: &Import<'_>) -> Result<Origin, String> {
+/// What is wrong with an import.
+enum Fault<'i, 'a> {
+    /// A program that called it would forge a death.
+    Forged(&'i Import<'a>),
+    HostMemory(&'i Import<'a>),
+    /// The module with this number does not export it.
+    Missing(&'i Import<'a>, usize),
+    /// That module exports it with another type.
+    Type(&'i Import<'a>, usize, EntityType, EntityType),
+}
+
+/// Where an import comes from; `from` is the module of this link that it names.
+fn origin<'i, 'a>(
+    modules: &[Module<'_>],
+    at: usize,
+    import: &'i Import<'a>,
+    from: Option<usize>,
+) -> Result<Origin, Fault<'i, 'a>> {
     let wanted = modules[at].import_type(import);
-    let what = format!("{}.{}", import.module, import.name);
     if at > 0 && (import.module, import.name) == (host::MODULE, host::DECREF) {
-        // As in `loader run`: a program that called it would forge a death.
-        return Err(format!("it imports {what}, which is for the runtime alone"));
+        return Err(Fault::Forged(import));
     }
-    let Some(from) = modules[..at].iter().position(|other| other.name == import.module) else {
+    let Some(from) = from else {
         if let Some(EntityType::Memory(_)) = wanted {
-            return Err(format!(
-                "it imports a memory of the host, {what}: a linked program has one memory, the runtime's; import it \
-                 with (import \"runtime\" \"memory\" (memory 1))"
-            ));
+            return Err(Fault::HostMemory(import));
         }
         return Ok(Origin::Host);
     };
     let source = &modules[from];
     let Some(export) = source.export(import.name) else {
-        let whose = if from == 0 { "the runtime" } else { &source.file };
-        let mut names: Vec<String> =
-            source.exports.iter().map(|export| export.name.to_owned()).collect();
-        names.sort();
-        let choice = imports::choice(import.name, &names);
-        return Err(format!("it imports {what}, which {whose} does not export{choice}"));
+        return Err(Fault::Missing(import, from));
     };
-    let offered = source.export_type(export);
-    if let (Some(offered), Some(wanted)) = (offered, wanted)
+    if let (Some(offered), Some(wanted)) = (source.export_type(export), wanted)
         && !fits((offered, source.entities()), (wanted, modules[at].entities()))
     {
-        return Err(format!(
-            "it imports {what} as {}, but that is {}",
-            describe(wanted, modules[at].entities()),
-            describe(offered, source.entities())
-        ));
+        return Err(Fault::Type(import, from, offered, wanted));
     }
     Ok(Origin::Linked(from, export.index))
+}
+
+impl Fault<'_, '_> {
+    fn words(&self, modules: &[Module<'_>], at: usize) -> String {
+        let (Self::Forged(import)
+        | Self::HostMemory(import)
+        | Self::Missing(import, _)
+        | Self::Type(import, ..)) = self;
+        let what = format!("{}.{}", import.module, import.name);
+        match *self {
+            Self::Forged(_) => format!("it imports {what}, which is for the runtime alone"),
+            Self::HostMemory(_) => format!(
+                "it imports a memory of the host, {what}: a linked program has one memory, the runtime's; import it \
+                 with (import \"runtime\" \"memory\" (memory 1))"
+            ),
+            Self::Missing(_, from) => {
+                let source = &modules[from];
+                let whose = if from == 0 { "the runtime" } else { &source.file };
+                let mut names: Vec<String> =
+                    source.exports.iter().map(|export| export.name.to_owned()).collect();
+                names.sort();
+                let choice = imports::choice(import.name, &names);
+                format!("it imports {what}, which {whose} does not export{choice}")
+            }
+            Self::Type(_, from, offered, wanted) => format!(
+                "it imports {what} as {}, but that is {}",
+                describe(wanted, modules[at].entities()),
+                describe(offered, modules[from].entities())
+            ),
+        }
+    }
+}
+
+/// Compares the type of an export with that of an import of another module; an error is both in words.
+pub(super) fn check(
+    (source, export): (&Module<'_>, &Export<'_>),
+    (module, import): (&Module<'_>, &Import<'_>),
+) -> Result<(), (String, String)> {
+    let (offered, wanted) = (source.export_type(export), module.import_type(import));
+    match (offered, wanted) {
+        (Some(offered), Some(wanted))
+            if !fits((offered, source.entities()), (wanted, module.entities())) =>
+        {
+            Err((describe(offered, source.entities()), describe(wanted, module.entities())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the offer is what is wanted. Limits of memories are no matter: the merged memory is made to fit.

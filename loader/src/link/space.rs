@@ -5,7 +5,7 @@ use wasmparser::{ExternalKind, TypeRef};
 use super::module::Module;
 
 /// What a module numbers apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Space {
     Function,
     Table,
@@ -65,7 +65,8 @@ pub(super) struct Numbers {
 impl Numbers {
     /// Numbers everything but types: imports first, then each module's own in the order of the modules.
     ///
-    /// `origins` has an entry for each import of each module; an import may come only from a module before its own.
+    /// `origins` has an entry for each import of each module; an import may come only from a module before its own,
+    /// but for the runtime's.
     pub(super) fn new(
         modules: &[Module<'_>],
         origins: &[Vec<Origin>],
@@ -97,6 +98,10 @@ impl Numbers {
             }
             numbers.elements.push(sum(&modules[..at], |module| module.elements.len()));
             numbers.data.push(sum(&modules[..at], |module| module.data.len()));
+        }
+        if let (Some(runtime), Some(origins)) = (modules.first(), origins.first()) {
+            // It comes first, and what it notifies may be in any module.
+            numbers.link(0, runtime, origins);
         }
         numbers
     }

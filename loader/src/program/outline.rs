@@ -10,7 +10,11 @@ use super::{ABI_REQUIRED, Cause};
 #[derive(Default)]
 pub(super) struct Outline {
     is_component: bool,
-    is_object: bool,
+    /// It has sections by which a linker knows what to do with an object file; `--emit-relocs` keeps them.
+    has_relocations: bool,
+    /// It imports the memory that compilers leave to the linker.
+    imports_linear_memory: bool,
+    has_entries: bool,
     imports_runtime: bool,
     imports_memory: bool,
     defines_memory: bool,
@@ -40,14 +44,16 @@ impl Outline {
                 self.is_component = encoding == Encoding::Component
             }
             Payload::CustomSection(section) => {
-                self.is_object |=
+                self.has_relocations |=
                     section.name() == "linking" || section.name().starts_with("reloc.");
             }
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import?;
                     self.imports_runtime |= import.module == "runtime";
-                    self.imports_memory |= matches!(import.ty, TypeRef::Memory(_));
+                    let is_memory = matches!(import.ty, TypeRef::Memory(_));
+                    self.imports_memory |= is_memory;
+                    self.imports_linear_memory |= is_memory && import.name == "__linear_memory";
                     if matches!(import.ty, TypeRef::Global(_)) {
                         self.globals.push(None);
                     }
@@ -66,7 +72,9 @@ impl Outline {
                     self.globals.push(value);
                 }
             }
+            Payload::StartSection { .. } => self.has_entries = true,
             Payload::ExportSection(exports) => {
+                self.has_entries |= exports.count() > 0;
                 for export in exports {
                     let export = export?;
                     if export.kind == ExternalKind::Func {
@@ -84,11 +92,16 @@ impl Outline {
         Ok(())
     }
 
+    /// Whether nobody has linked it yet: object files export nothing, and leave memory to the linker.
+    fn is_object(&self) -> bool {
+        self.has_relocations && (self.imports_linear_memory || !self.has_entries)
+    }
+
     /// Why this module cannot be a program, whatever the engine says to it.
     pub(super) fn objection(&self) -> Option<&'static str> {
         if self.is_component {
             Some("a component, not a core module; compile the program without componentising it")
-        } else if self.is_object {
+        } else if self.is_object() {
             Some("an object file, not a module: link it with wasm-ld and libruntime.a")
         } else if self.imports_runtime && self.defines_memory && !self.imports_memory {
             Some(

@@ -205,6 +205,25 @@ fn a_start_function_that_traps_is_a_trap() {
     assert_eq!(outermost.source.as_deref(), Some("test.wat:3:23"));
 }
 
+/// `wat` writes addresses that are too low: instructions of one byte would be at the line of the next.
+#[test]
+fn every_instruction_of_a_text_has_its_own_line() {
+    let start = |functions: &str, first: &str| {
+        format!(
+            "(module {functions} (func $start (local i32 i64 i32)\n{first}\ni32.const 0\ni32.const 0\n\
+             i32.div_u\ndrop\nnop)\n(start $start))"
+        )
+    };
+    // Counts of functions that take one byte, and two.
+    for functions in [String::new(), "(func)".repeat(200)] {
+        for (first, line) in [("nop", 5), ("unreachable", 2)] {
+            let error = instantiate(&start(&functions, first)).err().unwrap();
+            let source = error.trap().unwrap().backtrace[0].source.clone();
+            assert_eq!(source, Some(format!("test.wat:{line}:1")));
+        }
+    }
+}
+
 #[test]
 fn calls_are_checked_against_the_type() {
     let mut vm = Instance::new(&Config::default()).unwrap();

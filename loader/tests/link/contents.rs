@@ -148,5 +148,15 @@ fn the_memory_is_as_the_program_wants_it() {
     assert_eq!(seen(&wasm).pages, 100);
     let (_, wasm, _) = link_text("bounded", &sized("1 500"), &[]);
     assert_eq!(seen(&wasm).maximum, Some(500));
-    refused("too-small", sized("1 3"), &[], &["at most 3 pages, but 16 are needed"]);
+    for (limits, words) in [
+        ("1 3", "at most 3 pages, but 16 are needed"),
+        ("1 16", "at most 16 pages, but 16 are needed"),
+        ("1024 1024", "at most 1024 pages, but 1024 are needed"),
+    ] {
+        refused("too-small", sized(limits), &[], &[words, "leave the maximum out"]);
+        // Beside the runtime it is as with it.
+        let program = folder("too-small-run").join("program.wat");
+        std::fs::write(&program, sized(limits)).unwrap();
+        assert_refused(loader(["run".as_ref(), program.as_os_str()]), &[words]);
+    }
 }

@@ -56,9 +56,14 @@ fn a_strange_encoding_of_lines_is_no_panic() {
     let wat = format!("(module {IMPORTS} (func (export \"main\")\n nop\n nop))");
     std::fs::write(&text, wat).unwrap();
     let good = loader::Program::open(text).unwrap().wasm().to_vec();
-    let name = b".debug_line";
-    let at = good.windows(name.len()).position(|window| window == name).expect("wat writes DWARF");
-    let table = at + name.len();
+    let sections = Parser::new(0).parse_all(&good).map(|payload| payload.unwrap());
+    let mut tables = sections.filter_map(|payload| match payload {
+        Payload::CustomSection(section) if section.name() == ".debug_line" => {
+            Some(section.data_offset())
+        }
+        _ => None,
+    });
+    let table = tables.next().expect("text gets DWARF");
     // After the length, the version (with 5: the sizes of addresses and segments), the length of the header, and
     // four bytes of which the last is where the range starts, -5 in most.
     let range = table + 4 + 2 + if good[table + 4] == 5 { 2 } else { 0 } + 4 + 4;
@@ -184,6 +189,77 @@ fn assert_told_alike(before: &[u8], after: &[u8]) {
     assert_eq!(before, after);
 }
 
+/// For each instruction of the last `functions` functions, the line that a debugger finds for it; all, without a number.
+fn lines(wasm: &[u8], functions: Option<usize>) -> Vec<Vec<Option<(u32, u32)>>> {
+    let mut start = 0;
+    let mut instructions = Vec::new();
+    let mut sections = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.expect("the module can be read") {
+            Payload::CodeSectionStart { range, .. } => start = range.start,
+            Payload::CodeSectionEntry(body) => {
+                let mut places = Vec::new();
+                let mut operators = body.get_operators_reader().unwrap();
+                while !operators.eof() {
+                    places.push((operators.original_position() - start) as u64);
+                    operators.read().unwrap();
+                }
+                instructions.push(places);
+            }
+            Payload::CustomSection(section) => sections.push((section.name(), section.data())),
+            _ => {}
+        }
+    }
+    let load = |id: gimli::SectionId| -> Result<_, gimli::Error> {
+        let found = sections.iter().find(|(name, _)| *name == id.name());
+        Ok(gimli::EndianSlice::new(found.map_or(&[][..], |found| found.1), gimli::LittleEndian))
+    };
+    let dwarf = gimli::Dwarf::load(load).unwrap();
+    let context = addr2line::Context::from_dwarf(dwarf).unwrap();
+    let line = |at: &u64| {
+        let found = context.find_location(*at).unwrap()?;
+        Some((found.line?, found.column?))
+    };
+    let skipped = functions.map_or(0, |functions| instructions.len() - functions);
+    let lines = instructions.iter().skip(skipped);
+    lines.map(|places| places.iter().map(line).collect()).collect()
+}
+
+/// Instructions of one byte and of more, with lines of their own, found where they are and not at the next.
+#[test]
+fn every_instruction_is_at_the_line_that_it_was_at() {
+    let wat = "(module
+        (import \"runtime\" \"alloc\" (func $alloc (param i32) (result i32)))
+        (func $f (param i32) (result i32)
+            local.get 0
+            call $alloc
+            drop
+            i32.const 1
+            nop
+            i32.const 300
+            i32.eqz
+            drop
+            unreachable)
+        (func (export \"main\") (result i32)
+            i32.const -4
+            call $f
+            i32.const 2
+            i32.add))";
+    let (output, merged, _) = link_text("every-line", wat, &[]);
+    let program = loader::Program::open(output.with_file_name("program.wat")).unwrap();
+    let before = lines(program.wasm(), None);
+    assert_eq!(before, lines(&merged, Some(before.len())));
+    for name in ["closures.wat", "table.wat", "reclaim.wat", "every_export.wat"] {
+        let program = loader::Program::open(guest(name)).unwrap();
+        let (merged, _) =
+            link(&guest(name), &folder(&format!("every-line-{name}")).join("out.wasm"), &[]);
+        let before = lines(program.wasm(), None);
+        let known = before.iter().flatten().filter(|line| line.is_some()).count();
+        assert!(known > 10, "{name}: {known}");
+        assert_eq!(before, lines(&merged, Some(before.len())), "{name}");
+    }
+}
+
 #[test]
 fn every_row_is_at_the_instruction_that_it_was_at() {
     for name in ["closures.wat", "table.wat", "reclaim.wat"] {
@@ -247,7 +323,10 @@ fn debug_information_of_c_moves_with_the_code() {
         let output = folder.join("out.wasm");
         let (merged, errors) = link(&folder.join("program.wasm"), &output, &["--export-runtime"]);
         assert_eq!(errors, "");
-        assert_told_alike(&std::fs::read(folder.join("program.wasm")).unwrap(), &merged);
+        let program = std::fs::read(folder.join("program.wasm")).unwrap();
+        assert_told_alike(&program, &merged);
+        let before = lines(&program, None);
+        assert_eq!(before, lines(&merged, Some(before.len())));
         let places = |file: &Path| {
             let done = loader(["run", file.to_str().unwrap(), "--invoke", "go"]);
             let errors = text(&done.stderr);

@@ -1,11 +1,14 @@
 //! `loader link` from outside: what it refuses, what the merged module keeps, and that it runs.
 
 mod contents;
+mod decref;
+mod inputs;
 mod lines;
 mod phases;
 mod random;
 mod refusals;
 mod running;
+mod scale;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

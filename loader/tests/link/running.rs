@@ -2,7 +2,7 @@
 
 use crate::*;
 
-const START: &str = r#"(module
+pub(super) const START: &str = r#"(module
     (import "runtime" "memory" (memory 1))
     (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
     (import "runtime" "gc_init" (func $init (param i32)))
