@@ -16,7 +16,8 @@ export type OptionName =
     | 'WRAP_LIMIT'
     | 'INTERIOR'
     | 'MAX_PAGES'
-    | 'MARK_STACK_LIMIT';
+    | 'MARK_STACK_LIMIT'
+    | 'NOTIFY';
 
 export type StatName =
     | 'LIVE_BYTES'
@@ -41,7 +42,8 @@ export type StatName =
     | 'PINS'
     | 'ROOT_RANGES'
     | 'MARK_OVERFLOWS'
-    | 'TABLE_BYTES';
+    | 'TABLE_BYTES'
+    | 'STACKS';
 
 /** The runtime's own errors, by their names in the ABI. */
 export type TrapName =
@@ -260,16 +262,24 @@ export interface RuntimeExports {
     alloc(size: number): number;
     alloc_atomic(size: number): number;
     try_alloc(size: number): number;
+    try_alloc_atomic(size: number): number;
     gc_run(size: number, atomic: number): number;
     register_wrapper(pointer: number, kind: number, handle: number): void;
     register_wrapper_sized(pointer: number, kind: number, handle: number, externalBytes: number): void;
+    try_register_wrapper(pointer: number, kind: number, handle: number): number;
     release_wrapper(pointer: number): number;
+    gc_wrapper(pointer: number): number;
+    gc_notify(max: number): number;
     gc_collect(): void;
     gc_shutdown(): void;
     gc_add_roots(start: number, end: number): void;
     gc_remove_roots(start: number, end: number): void;
     gc_pin(pointer: number): void;
     gc_unpin(pointer: number): void;
+    gc_stack_new(slots: number): number;
+    gc_stack_switch(stack: number): number;
+    gc_stack_free(stack: number): void;
+    gc_stack_end(): number;
     gc_configure(option: number, value: number): number;
     gc_stat(id: number): bigint;
     gc_base(pointer: number): number;
@@ -330,8 +340,11 @@ export class Runtime<T = unknown> {
     readonly exports: RuntimeExports;
     readonly handles: HandleStore<T>;
     readonly memory: Views;
+    /** Of the first shadow stack. */
     readonly stackBase: number;
     readonly stackLimit: number;
+    /** One past the last slot of the current shadow stack. */
+    readonly stackEnd: number;
     readonly programBase: number;
     /** `gc_sp`: the next free slot of the shadow stack. */
     sp: U32;
@@ -345,6 +358,8 @@ export class Runtime<T = unknown> {
     allocAtomic(size: U32): number;
     /** As `alloc`, but `undefined` where there is no memory. */
     tryAlloc(size: U32): number | undefined;
+    /** As `allocAtomic`, but `undefined` where there is no memory. */
+    tryAllocAtomic(size: U32): number | undefined;
 
     /** Runs `f`, which must not be asynchronous, with a scope whose roots are forgotten when it is done. */
     scope<R>(f: (scope: Scope) => R): R;
@@ -359,6 +374,13 @@ export class Runtime<T = unknown> {
     pin(pointer: U32): number;
     unpin(pointer: U32): void;
 
+    /** Makes a shadow stack of so many slots, for a fiber or a suspended call; returns its number. The first is 0. */
+    newStack(slots: U32): number;
+    /** Goes on on another shadow stack, where that was left; returns the one that was current. */
+    switchStack(stack: U32): number;
+    /** Frees a shadow stack that is not current, and the roots on it. */
+    freeStack(stack: U32): void;
+
     /**
      * Makes an object stand for a value of the host; returns the handle, which is in the store now. If the object is to
      * hold the handle, make it with `allocAtomic`: a handle may look like an address.
@@ -366,6 +388,10 @@ export class Runtime<T = unknown> {
     wrap(pointer: U32, kind: U32, value: T, externalBytes?: U32): number;
     /** Makes an object stand for a handle. */
     registerWrapper(pointer: U32, kind: U32, handle: U32, externalBytes?: U32): void;
+    /** What an object stands for; `undefined` if it stands for nothing, or is no object any more. */
+    wrapper(pointer: U32): { kind: number; handle: number } | undefined;
+    /** Notifies the host of dead handles that NOTIFY has left queued, `max` at most; returns how many are left. */
+    notify(max?: U32): number;
     /** Disposes of a wrapper now; false if the object is none. */
     releaseWrapper(pointer: U32): boolean;
 

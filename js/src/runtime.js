@@ -88,7 +88,16 @@ export class Runtime {
 
     /** As `alloc`, but `undefined` where there is no memory. */
     tryAlloc(size) {
-        const pointer = this.#alloc(this.exports.try_alloc, size);
+        return this.#tryAlloc(this.exports.try_alloc, size);
+    }
+
+    /** As `allocAtomic`, but `undefined` where there is no memory. */
+    tryAllocAtomic(size) {
+        return this.#tryAlloc(this.exports.try_alloc_atomic, size);
+    }
+
+    #tryAlloc(alloc, size) {
+        const pointer = this.#alloc(alloc, size);
         if (pointer === 0) {
             this.#traps.noteStored();
             return undefined;
@@ -138,11 +147,12 @@ export class Runtime {
     pushRoot(pointer) {
         const word = u32(pointer, 'the pointer');
         const sp = this.sp;
-        if (sp >= this.stackLimit) {
+        // Other stacks lie above the first.
+        if (sp >= this.stackLimit && sp >= this.stackEnd) {
             throw new RootstockError(
                 'SHADOW_STACK_FULL',
-                `the shadow stack is full: gc_sp has reached gc_stack_limit, ${hex(this.stackLimit)}`,
-                { argument: this.stackLimit },
+                `the shadow stack is full: gc_sp has reached its limit, ${hex(this.stackEnd)}`,
+                { argument: this.stackEnd },
             );
         }
         this.memory.writeU32(sp, word);
@@ -169,6 +179,28 @@ export class Runtime {
         this.call(this.exports.gc_unpin, u32(pointer, 'the pointer'));
     }
 
+    // Shadow stacks.
+
+    /** Makes a shadow stack of so many slots, for a fiber or a suspended call; returns its number. The first is 0. */
+    newStack(slots) {
+        return this.call(this.exports.gc_stack_new, u32(slots, 'the number of slots')) >>> 0;
+    }
+
+    /** Goes on on another shadow stack, where that was left; returns the one that was current. */
+    switchStack(stack) {
+        return this.call(this.exports.gc_stack_switch, u32(stack, 'the stack')) >>> 0;
+    }
+
+    /** Frees a shadow stack that is not current, and the roots on it. */
+    freeStack(stack) {
+        this.call(this.exports.gc_stack_free, u32(stack, 'the stack'));
+    }
+
+    /** One past the last slot of the current shadow stack. */
+    get stackEnd() {
+        return this.exports.gc_stack_end() >>> 0;
+    }
+
     // Wrappers.
 
     /** Makes an object stand for a value of the host: a new handle in the store, registered. Returns the handle. */
@@ -193,6 +225,20 @@ export class Runtime {
             u32(handle, 'the handle'),
             u32(externalBytes, 'the external size'),
         );
+    }
+
+    /** The kind and the handle that an object stands for; `undefined` if it stands for none, or is no object any more. */
+    wrapper(pointer) {
+        const entry = this.exports.gc_wrapper(u32(pointer, 'the pointer')) >>> 0;
+        if (entry === 0) {
+            return undefined;
+        }
+        return { kind: this.memory.readU32(entry), handle: this.memory.readU32(entry + 4) };
+    }
+
+    /** Notifies the host of dead handles that NOTIFY has left queued, `max` at most; returns how many are left. */
+    notify(max = 0xffffffff) {
+        return this.call(this.exports.gc_notify, u32(max, 'the number')) >>> 0;
     }
 
     /** Disposes of a wrapper now; false if the object is none. */

@@ -85,6 +85,14 @@ export const OPTIONS = [
         max: 2147483647,
         meaning: 'bytes the mark stack may have beyond its built-in part; less memory makes marking slower, never wrong',
     },
+    {
+        number: 10,
+        name: 'NOTIFY',
+        default: 1,
+        min: 0,
+        max: 1,
+        meaning: '1: the host is notified of dead handles by the collection that finds them; 0: they are queued for gc_notify',
+    },
 ];
 
 /** What `stat` reports, in the order of the numbers. */
@@ -227,6 +235,12 @@ export const STATS = [
         unit: 'bytes',
         meaning: 'memory of the collector\'s tables that is taken from the heap',
     },
+    {
+        number: 23,
+        name: 'STACKS',
+        unit: 'stacks',
+        meaning: 'shadow stacks made with gc_stack_new and not freed',
+    },
 ];
 
 /** What a trap can mean, in the order of the codes. */
@@ -255,9 +269,9 @@ export const ERRORS = [
     {
         number: 3,
         name: 'SHADOW_STACK_OVERFLOW',
-        meaning: 'gc_sp is above gc_stack_limit, below gc_stack_base or not a multiple of 4, or the guard word at gc_stack_limit was overwritten',
+        meaning: 'gc_sp is above the limit of the current shadow stack, below its base or not a multiple of 4, or the guard word at its limit was overwritten',
         argument: 'gc_sp as it was found',
-        advice: 'restore gc_sp in every epilogue; for deeper recursion build the runtime with a larger shadow stack',
+        advice: 'restore gc_sp in every epilogue; for deeper recursion build the runtime with a larger shadow stack, or give gc_stack_new more slots',
     },
     {
         number: 4,
@@ -304,8 +318,8 @@ export const ERRORS = [
     {
         number: 10,
         name: 'BAD_RANGE',
-        meaning: 'a root range that is empty, misaligned, outside memory, or not registered when it is removed',
-        argument: 'the start of the range',
-        advice: 'pass start < end, both multiples of 4 and inside memory; remove exactly what was added',
+        meaning: 'a root range that is empty, misaligned, outside memory, or not registered when it is removed; or the number of no shadow stack, or of one that cannot be freed',
+        argument: 'the start of the range, or the number of the stack',
+        advice: 'pass start < end, both multiples of 4 and inside memory; remove exactly what was added; free stacks that gc_stack_new returned, once, while another is current',
     },
 ];

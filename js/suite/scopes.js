@@ -145,7 +145,7 @@ export default ({ test, wasm }) => {
             }
             throws(() => scope.push(p), {
                 code: 'SHADOW_STACK_FULL',
-                message: `the shadow stack is full: gc_sp has reached gc_stack_limit, 0x${runtime.stackLimit.toString(16).padStart(8, '0')}`,
+                message: `the shadow stack is full: gc_sp has reached its limit, 0x${runtime.stackLimit.toString(16).padStart(8, '0')}`,
             });
             throws(() => scope.slot(p), { code: 'SHADOW_STACK_FULL' });
             // the guard word is intact, or the collection would trap
@@ -160,5 +160,47 @@ export default ({ test, wasm }) => {
         equal(runtime.sp, runtime.stackBase);
         ok(runtime.stat('STACK_HIGH_WATER') === slots * 4);
         equal(live(), 0);
+    });
+
+    test('each shadow stack has its roots and its limit', () => {
+        const { runtime, live } = setup();
+        runtime.pushRoot(runtime.alloc(16));
+        const stack = runtime.newStack(4);
+        equal([runtime.stat('STACKS'), runtime.stackEnd], [1, runtime.stackLimit]);
+        equal(runtime.switchStack(stack), 0);
+        runtime.scope((scope) => {
+            for (let i = 0; i < 4; i += 1) {
+                scope.push(runtime.alloc(16));
+            }
+            throws(() => scope.push(8), { code: 'SHADOW_STACK_FULL', argument: runtime.stackEnd });
+            equal(live(), 5);
+        });
+        equal(live(), 1);
+        runtime.pushRoot(runtime.alloc(16));
+        throws(() => runtime.freeStack(stack), { code: 'BAD_RANGE', argument: stack });
+        equal(runtime.switchStack(0), stack);
+        equal(live(), 2);
+        runtime.freeStack(stack);
+        equal(live(), 1);
+        throws(() => runtime.switchStack(stack), { code: 'BAD_RANGE', argument: stack });
+        throws(() => runtime.newStack(-1), { code: 'HEAP_EXHAUSTED' });
+    });
+
+    test('after an error on another shadow stack the one that it was called on is current', () => {
+        const { runtime, live } = setup();
+        runtime.pushRoot(runtime.alloc(16));
+        const stack = runtime.newStack(3);
+        throws(
+            () =>
+                runtime.call(() => {
+                    runtime.switchStack(stack);
+                    runtime.pushRoot(runtime.alloc(16));
+                    throw new Error('mine');
+                }),
+            { message: 'mine' },
+        );
+        equal(live(), 1);
+        equal(runtime.switchStack(0), 0);
+        runtime.freeStack(stack);
     });
 };

@@ -53,6 +53,11 @@ async function main(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
     // @ts-expect-error: runtimes are made by `instantiate`
     new Runtime();
 
+    const seen: { kind: number; handle: number } | undefined = runtime.wrapper(p);
+    runtime.notify((seen?.kind ?? 0) + runtime.notify() + (runtime.tryAllocAtomic(8) ?? 0));
+    const stack: number = runtime.newStack(100);
+    runtime.freeStack(runtime.switchStack(stack) + runtime.stackEnd + runtime.stackLimit);
+
     const old: Partial<Record<OptionName, number>> = runtime.configure({ VERIFY: true });
     runtime.configure(old);
     const views: Views = new Views(runtime.memory.memory);

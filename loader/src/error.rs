@@ -55,9 +55,9 @@ pub enum Error {
     },
 
     /// No slot is left on the shadow stack.
-    #[error("the shadow stack is full: gc_sp has reached gc_stack_limit, {limit:#x}")]
+    #[error("the shadow stack is full: gc_sp has reached its limit, {limit:#x}")]
     ShadowStackFull {
-        /// The value of `gc_stack_limit`.
+        /// One past the last slot of the stack that is current.
         limit: u32,
     },
 

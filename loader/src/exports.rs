@@ -107,16 +107,24 @@ exports! {
     alloc: u32 => u32;
     alloc_atomic: u32 => u32;
     try_alloc: u32 => u32;
+    try_alloc_atomic: u32 => u32;
     gc_run: (u32, u32) => u32;
     register_wrapper: (u32, u32, u32) => ();
     register_wrapper_sized: (u32, u32, u32, u32) => ();
+    try_register_wrapper: (u32, u32, u32) => u32;
     release_wrapper: u32 => u32;
+    gc_wrapper: u32 => u32;
+    gc_notify: u32 => u32;
     gc_collect: () => ();
     gc_shutdown: () => ();
     gc_add_roots: (u32, u32) => ();
     gc_remove_roots: (u32, u32) => ();
     gc_pin: u32 => ();
     gc_unpin: u32 => ();
+    gc_stack_new: u32 => u32;
+    gc_stack_switch: u32 => u32;
+    gc_stack_free: u32 => ();
+    gc_stack_end: () => u32;
     gc_configure: (u32, u32) => i32;
     gc_stat: u32 => i64;
     gc_base: u32 => u32;
@@ -302,6 +310,29 @@ impl Exports {
         Ok((address != 0).then_some(Ptr(address)))
     }
 
+    pub(crate) fn try_alloc_atomic(
+        &self,
+        cx: impl Context,
+        size: u32,
+    ) -> Result<Option<Ptr>, Error> {
+        let address = self.call(cx, &self.try_alloc_atomic, size)?;
+        Ok((address != 0).then_some(Ptr(address)))
+    }
+
+    /// Kind and handle of an object's entry in the wrap-table.
+    pub(crate) fn wrapper(&self, mut cx: impl Context, p: Ptr) -> Option<(u32, u32)> {
+        let entry = self.look(&mut cx, &self.gc_wrapper, p.0).ok().filter(|&entry| entry != 0)?;
+        let mut pair = [0; 8];
+        self.read(cx, entry, &mut pair).ok()?;
+        let word =
+            |at: usize| u32::from_le_bytes([pair[at], pair[at + 1], pair[at + 2], pair[at + 3]]);
+        Some((word(0), word(4)))
+    }
+
+    pub(crate) fn notify(&self, cx: impl Context, max: u32) -> Result<u32, Error> {
+        self.call(cx, &self.gc_notify, max)
+    }
+
     pub(crate) fn register_wrapper(
         &self,
         cx: impl Context,
@@ -362,6 +393,11 @@ impl Exports {
         }
     }
 
+    /// One past the last slot of the current stack. Where that cannot be asked there is only the first.
+    pub(crate) fn stack_end(&self, cx: impl Context) -> u32 {
+        self.look(cx, &self.gc_stack_end, ()).unwrap_or(self.gc_stack_limit)
+    }
+
     pub(crate) fn sp(&self, mut cx: impl Context) -> u32 {
         match self.gc_sp.get(&mut cx) {
             Val::I32(value) => value.cast_unsigned(),
@@ -377,8 +413,12 @@ impl Exports {
 
     pub(crate) fn push_root(&self, mut cx: impl Context, p: Ptr) -> Result<(), Error> {
         let sp = self.sp(&mut cx);
+        // Other stacks lie above the first.
         if sp >= self.gc_stack_limit {
-            return Err(Error::ShadowStackFull { limit: self.gc_stack_limit });
+            let limit = self.stack_end(&mut cx);
+            if sp >= limit {
+                return Err(Error::ShadowStackFull { limit });
+            }
         }
         self.write(&mut cx, sp, &p.0.to_le_bytes())?;
         self.set_sp(cx, sp + 4);

@@ -199,6 +199,16 @@ impl<'a> CallbackCx<'a> {
         self.exports.release_wrapper(&mut self.caller, p)
     }
 
+    /// The kind and the handle that `p` stands for.
+    pub fn wrapper(&mut self, p: Ptr) -> Option<(u32, u32)> {
+        self.exports.wrapper(&mut self.caller, p)
+    }
+
+    /// Notifies the host of at most `max` of the dead handles that are queued; returns how many are left.
+    pub fn notify(&mut self, max: u32) -> Result<u32, Error> {
+        self.exports.notify(&mut self.caller, max)
+    }
+
     /// Asks for a collection. From inside the callback the runtime refuses and counts it.
     pub fn collect(&mut self) -> Result<(), Error> {
         let exports = &self.exports;

@@ -4,7 +4,7 @@ mod bounds;
 
 use std::sync::Arc;
 
-use runtime::error::ErrorCode;
+use runtime::error::{ErrorCode, error_info};
 use runtime::options::GcOption;
 use runtime::stats::Stat;
 use wasmtime::{IntoFunc, Linker, Store};
@@ -161,6 +161,11 @@ impl Instance {
         self.exports.try_alloc(&mut self.store, size)
     }
 
+    /// The same for an object that holds no pointers.
+    pub fn try_alloc_atomic(&mut self, size: u32) -> Result<Option<Ptr>, Error> {
+        self.exports.try_alloc_atomic(&mut self.store, size)
+    }
+
     /// Makes `p` stand for a handle: the host is notified when `p` is dead.
     ///
     /// An object that holds its handle comes from [`alloc_atomic`](Self::alloc_atomic): a handle may look like an address.
@@ -178,6 +183,39 @@ impl Instance {
     ) -> Result<(), Error> {
         let params = (p.0, kind, handle, external_bytes);
         self.exports.call(&mut self.store, &self.exports.register_wrapper_sized, params)
+    }
+
+    /// Makes `p` stand for a handle, or says why not: the error of the runtime's, which has not trapped.
+    ///
+    /// # Errors
+    ///
+    /// If the host's own callback traps on the way.
+    pub fn try_register_wrapper(
+        &mut self,
+        p: Ptr,
+        kind: u32,
+        handle: u32,
+    ) -> Result<Option<ErrorCode>, Error> {
+        let function = &self.exports.try_register_wrapper;
+        let code = self.exports.call(&mut self.store, function, (p.0, kind, handle))?;
+        let row = error_info(code);
+        Ok(row.map(|row| row.code).filter(|&code| code != ErrorCode::None))
+    }
+
+    /// The kind and the handle that `p` stands for; nothing if it stands for none, or is no object. For a host that keeps
+    /// addresses of wrappers, and looks whether they still are some.
+    pub fn wrapper(&mut self, p: Ptr) -> Option<(u32, u32)> {
+        self.exports.wrapper(&mut self.store, p)
+    }
+
+    /// Notifies the host of at most `max` of the dead handles that are queued; returns how many are left. For a host that
+    /// has set the option NOTIFY to 0.
+    ///
+    /// # Errors
+    ///
+    /// If the host's callback traps.
+    pub fn notify(&mut self, max: u32) -> Result<u32, Error> {
+        self.exports.notify(&mut self.store, max)
     }
 
     /// Disposes of a wrapper now; false if `p` has none.
@@ -272,14 +310,48 @@ impl Instance {
         self.exports.set_sp(&mut self.store, sp);
     }
 
-    /// Where the shadow stack begins.
+    /// Where the first shadow stack begins.
     pub fn stack_base(&self) -> u32 {
         self.exports.gc_stack_base
     }
 
-    /// Where the shadow stack ends.
+    /// Where the first shadow stack ends.
     pub fn stack_limit(&self) -> u32 {
         self.exports.gc_stack_limit
+    }
+
+    /// Where the current shadow stack ends.
+    pub fn stack_end(&mut self) -> u32 {
+        self.exports.stack_end(&mut self.store)
+    }
+
+    /// Makes a shadow stack of so many slots, for a fiber, a coroutine or a suspended call; returns its number. The stack
+    /// that a program starts on is number 0.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    pub fn stack_new(&mut self, slots: u32) -> Result<u32, Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_stack_new, slots)
+    }
+
+    /// Goes on on another shadow stack, where that was left: `gc_sp` is its top from now on. Returns the one that was
+    /// current. A [`RootScope`] ends on the stack on which it began.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such stack, or if too much was pushed on the one that is left.
+    pub fn stack_switch(&mut self, stack: u32) -> Result<u32, Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_stack_switch, stack)
+    }
+
+    /// Frees a shadow stack, and the roots on it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such stack, or if it is the current one or number 0.
+    pub fn stack_free(&mut self, stack: u32) -> Result<(), Error> {
+        self.exports.call(&mut self.store, &self.exports.gc_stack_free, stack)
     }
 
     /// Where a program's static data begin.

@@ -32,7 +32,7 @@ extern "C" {
 /* The next free slot of the shadow stack: a wasm global, not a variable in memory, so it has no address. */
 extern uint32_t __attribute__((address_space(1))) gc_sp;
 
-/* One past the last slot. */
+/* One past the last slot of the first shadow stack. */
 void **rootstock_stack_limit(void);
 
 /* Calls that may collect. */
@@ -41,6 +41,7 @@ void **rootstock_stack_limit(void);
 GC_SAFEPOINT void *alloc(uint32_t size);        /* zeroed and scanned; traps where there is no memory */
 GC_SAFEPOINT void *alloc_atomic(uint32_t size); /* for bytes without pointers: not scanned, not zeroed */
 GC_SAFEPOINT void *try_alloc(uint32_t size);    /* as alloc, or null */
+GC_SAFEPOINT void *try_alloc_atomic(uint32_t size); /* as alloc_atomic, or null */
 
 /* Where an allocation of this size takes its cells from: {next, end, -, bytes in a cell}. ABI.md says how to use it. */
 struct gc_run { char *next, *end; uint32_t reserved, cell_size; };
@@ -50,6 +51,13 @@ struct gc_run *gc_run(uint32_t size, uint32_t atomic);
    look like an address, and would keep another object alive. */
 GC_SAFEPOINT void register_wrapper(void *object, uint32_t kind, uint32_t handle);
 GC_SAFEPOINT void register_wrapper_sized(void *object, uint32_t kind, uint32_t handle, uint32_t external_bytes);
+/* As register_wrapper, but with an error code instead of a trap; 0 if it is registered. */
+GC_SAFEPOINT uint32_t try_register_wrapper(void *object, uint32_t kind, uint32_t handle);
+/* What an object stands for, or null; the answer is good until the next safepoint or call with a wrapper. */
+struct gc_wrapper { uint32_t kind, handle; };
+const struct gc_wrapper *gc_wrapper(const void *object);
+/* With GC_NOTIFY 0: notifies the host of so many dead handles at most, and returns how many are left. */
+uint32_t gc_notify(uint32_t max);
 int32_t release_wrapper(void *object); /* tells the host now: 1, or 0 if the object stands for nothing */
 
 GC_SAFEPOINT void gc_collect(void);
@@ -64,6 +72,13 @@ void gc_remove_roots(const void *start, const void *end);
 
 void gc_pin(void *object);
 void gc_unpin(void *object);
+
+/* More shadow stacks, for fibers and coroutines: 0 is the one that the program starts on. gc_sp is the top of the
+ * current one; a collection scans each up to where it stands. */
+uint32_t gc_stack_new(uint32_t slots);
+uint32_t gc_stack_switch(uint32_t stack); /* goes on where that one was left; the one that was current */
+void gc_stack_free(uint32_t stack);       /* not the current one */
+void **gc_stack_end(void);                /* one past the last slot of the current one */
 
 void *gc_base(const void *inside);  /* the object that an address lies in, or null */
 uint32_t gc_size(const void *inside); /* its usable size, or 0 */
@@ -84,6 +99,7 @@ enum gc_option {
     GC_INTERIOR = 7,
     GC_MAX_PAGES = 8,
     GC_MARK_STACK_LIMIT = 9,
+    GC_NOTIFY = 10,
 };
 int32_t gc_configure(uint32_t option, uint32_t value); /* the old value, or -1 */
 
@@ -111,18 +127,25 @@ enum gc_statistic {
     GC_ROOT_RANGES = 20,
     GC_MARK_OVERFLOWS = 21,
     GC_TABLE_BYTES = 22,
+    GC_STACKS = 23,
 };
 int64_t gc_stat(uint32_t statistic); /* -1 for an unknown one */
+
+/* Traps if the current stack ends below `top`: that may be another than the first, and lies above it then. */
+static __attribute__((noinline, unused)) void gc_reach_(void **top) {
+    void **end = gc_stack_end();
+    if (top > end) {
+        gc_sp = (uint32_t)(end + 1);
+        gc_collect();
+        __builtin_trap();
+    }
+}
 
 /* Pushes `count` empty slots, and returns the first. Where they do not fit it traps with SHADOW_STACK_OVERFLOW, and
  * nothing is overwritten. */
 static inline void **gc_push(uint32_t count) {
     void **frame = (void **)gc_sp, **top = frame + count;
-    if (top > rootstock_stack_limit()) {
-        gc_sp = (uint32_t)(rootstock_stack_limit() + 1);
-        gc_collect();
-        __builtin_trap();
-    }
+    if (top > rootstock_stack_limit()) gc_reach_(top);
     for (void **slot = frame; slot < top; slot++) *slot = 0;
     gc_sp = (uint32_t)top;
     return frame;

@@ -145,12 +145,17 @@ extern "C" fn try_alloc(size: u32) -> u32 {
     alloc_slow(size, false).get()
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn try_alloc_atomic(size: u32) -> u32 {
+    alloc_slow(size, true).get()
+}
+
 /// Registers when it takes more than an entry.
 #[cold]
 #[inline(never)]
-fn register_slow(ptr: u32, kind: u32, handle: u32) {
+fn register_slow(ptr: u32, kind: u32, handle: u32) -> Result<(), Failed> {
     // Calls the export again, so that there is one copy of what it does.
-    or_trap(host::register_slow(&Import, ptr, || register_wrapper(ptr, kind, handle)));
+    host::register_slow(&Import, ptr, || register_wrapper(ptr, kind, handle))
 }
 
 #[unsafe(no_mangle)]
@@ -158,7 +163,15 @@ extern "C" fn register_wrapper(ptr: u32, kind: u32, handle: u32) {
     // SAFETY: as in `with`, which is not used here because it would not be inlined.
     let runtime = unsafe { &mut *INSTANCE.0.get() };
     if !runtime.register_fast(ptr, kind, handle) {
-        register_slow(ptr, kind, handle);
+        or_trap(register_slow(ptr, kind, handle));
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn try_register_wrapper(ptr: u32, kind: u32, handle: u32) -> u32 {
+    match register_slow(ptr, kind, handle) {
+        Ok(()) => 0,
+        Err(_) => gc_last_error(),
     }
 }
 
@@ -171,6 +184,16 @@ extern "C" fn register_wrapper_sized(ptr: u32, kind: u32, handle: u32, external_
 #[unsafe(no_mangle)]
 extern "C" fn release_wrapper(ptr: u32) -> u32 {
     u32::from(or_trap(host::release(&Import, ptr)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_wrapper(ptr: u32) -> u32 {
+    Import.with(|runtime| runtime.wrapper(ptr)).get()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_notify(max: u32) -> u32 {
+    or_trap(host::notify(&Import, max))
 }
 
 #[unsafe(no_mangle)]
@@ -201,6 +224,26 @@ extern "C" fn gc_pin(ptr: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn gc_unpin(ptr: u32) {
     or_trap(Import.with(|runtime| runtime.unpin(ptr)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_stack_new(slots: u32) -> u32 {
+    or_trap(Import.with(|runtime| runtime.stack_new(slots)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_stack_switch(stack: u32) -> u32 {
+    or_trap(Import.with(|runtime| runtime.stack_switch(stack)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_stack_free(stack: u32) {
+    or_trap(Import.with(|runtime| runtime.stack_free(stack)));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn gc_stack_end() -> u32 {
+    Import.with(|runtime| runtime.stack_end()).get()
 }
 
 #[unsafe(no_mangle)]

@@ -43,6 +43,7 @@ phases! {
         "register_wrapper register_wrapper_sized try_register_wrapper";
     Pins = __phase_pins, "": "gc_pin";
     Ranges = __phase_ranges, "": "gc_add_roots";
+    Stacks = __phase_stacks, "": "gc_stack_new";
     Statistics = __phase_statistics, "": "gc_stat";
     Eager = __phase_eager Poison = __phase_poison Verify = __phase_verify Interior = __phase_interior, "":
         "gc_configure";

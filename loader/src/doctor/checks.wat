@@ -96,8 +96,9 @@
   (func (export "moved") (param $to i32) (param $site i32)
     (local $slot i32) (local $end i32) (local $log i32)
     (local.set $end (global.get $gc_sp))
+    ;; not the first stack's, above which the others lie: no logs are kept there
+    (if (i32.gt_u (local.get $end) (global.get $limit)) (then (return)))
     (if (i32.gt_u (local.get $end) (global.get $high)) (then (global.set $high (local.get $end))))
-    (if (i32.gt_u (local.get $end) (global.get $limit)) (then (local.set $end (global.get $limit))))
     (local.set $slot (i32.and (local.get $to) (i32.const -4)))
     (if (i32.lt_u (local.get $slot) (global.get $base)) (then (local.set $slot (global.get $base))))
     (block $done

@@ -1,7 +1,7 @@
 //! The doctor's own collection: finds what is dead, by the rule of the ABI, and sees to it that nobody touches it unseen.
 //!
 //! It runs before the runtime does what the program has called it for, as a collection inside that call would. Roots are
-//! the words of the shadow stack below `gc_sp` and of root ranges, pins, and the object that is being registered; then the
+//! the words of the shadow stacks up to where each stands and of root ranges, pins, and the object that is being registered; then the
 //! words of every object reached but for atomic ones. What is not reached is dead: its wrapper is released, so that the
 //! host is told; its memory is filled with poison and marked in the shadow; and the quarantine keeps the runtime from
 //! handing it out again.
@@ -9,6 +9,7 @@
 use runtime::stats::Stat;
 
 use super::objects::{Call, Death, Holder, Id, Loss, Objects};
+use super::stacks::FIRST;
 use super::state::{LOG_BYTES, State};
 use super::trace::TraceId;
 use crate::exports::Context;
@@ -80,7 +81,7 @@ impl State {
             self.exports.gc_collect.call(&mut *cx, ())?;
         }
         let site = self.checks.innermost(&mut *cx);
-        let registers = matches!(during, Call::Register | Call::RegisterSized);
+        let registers = matches!(during, Call::Register | Call::RegisterSized | Call::TryRegister);
         let number = self.allocations + u64::from(!registers);
         let crowded = registers && self.wrappers_are_due(&mut *cx);
         let due = self.pace.is_due(number, site) || crowded || during == Call::Collect;
@@ -170,7 +171,7 @@ impl State {
         let mut cost = self.mark(&*cx, sp, in_flight);
         let dead = self.take_dead();
         cost += (self.objects.alive.len() + dead.len()) as u64;
-        let high = self.checks.take_high(&mut *cx, sp);
+        let high = self.checks.take_high(&mut *cx, self.stacks.first_top(sp));
         let high = high.clamp(self.exports.gc_stack_base, self.exports.gc_stack_limit);
         cost += u64::from(high - self.exports.gc_stack_base) / 4;
         if !dead.is_empty() {
@@ -195,7 +196,12 @@ impl State {
             pending: Vec::new(),
             words: 0,
         };
-        marking.range(self.exports.gc_stack_base, sp, Holder::Slot);
+        for (stack, base, top) in self.stacks.used(sp) {
+            marking.range(base, top, |at| match stack {
+                FIRST => Holder::Slot(at),
+                _ => Holder::Stack(stack, at),
+            });
+        }
         for &(start, end) in &self.ranges {
             marking.range(start, end, Holder::Range);
         }

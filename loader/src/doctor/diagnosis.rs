@@ -156,6 +156,11 @@ impl State {
                 Holder::Slot(at) => {
                     format!("slot {} of the shadow stack, at collection {collection}", slot(at))
                 }
+                Holder::Stack(stack, at) => {
+                    format!(
+                        "the slot at {at:#010x} of shadow stack {stack}, at collection {collection}"
+                    )
+                }
                 Holder::Range(at) => {
                     format!("the word at {at:#010x} of a root range, at collection {collection}")
                 }

@@ -30,6 +30,7 @@ pub(crate) mod origin;
 mod pace;
 mod quarantine;
 mod shape;
+mod stacks;
 mod state;
 mod trace;
 mod watch;
@@ -52,6 +53,7 @@ use objects::{Call, Objects};
 use origin::Origin;
 use pace::{Pace, Window};
 use quarantine::Quarantine;
+use stacks::Stacks;
 use state::{Checks, Hidden, LOG_BYTES, Shared, State};
 use trace::{STACK_CALLS, Traces};
 
@@ -120,6 +122,7 @@ impl Doctor {
             quarantine: Quarantine::new(settings.quarantine),
             ranges: Vec::new(),
             pins: BTreeMap::new(),
+            stacks: Stacks::new(&instance.exports),
             interior: interior != 0,
             believed,
             allocations: 0,

@@ -16,8 +16,10 @@ pub(super) enum Call {
     Alloc,
     AllocAtomic,
     TryAlloc,
+    TryAllocAtomic,
     Register,
     RegisterSized,
+    TryRegister,
     Collect,
     /// Not a call of the program: the doctor looks once more when it has ended.
     AtEnd,
@@ -29,8 +31,10 @@ impl Call {
             Self::Alloc => "alloc",
             Self::AllocAtomic => "alloc_atomic",
             Self::TryAlloc => "try_alloc",
+            Self::TryAllocAtomic => "try_alloc_atomic",
             Self::Register => "register_wrapper",
             Self::RegisterSized => "register_wrapper_sized",
+            Self::TryRegister => "try_register_wrapper",
             Self::Collect => "gc_collect",
             Self::AtEnd => "the end of the run",
         }
@@ -45,6 +49,8 @@ pub(super) enum Holder {
     Nobody,
     /// A slot of the shadow stack, by its address.
     Slot(u32),
+    /// A slot of another shadow stack than the first: its number, and the slot's address.
+    Stack(u32, u32),
     /// A word of a root range, by its address.
     Range(u32),
     Pin,
@@ -107,7 +113,7 @@ pub(super) struct Object {
 
 impl Object {
     pub(super) fn is_scanned(&self) -> bool {
-        self.made_by != Call::AllocAtomic
+        !matches!(self.made_by, Call::AllocAtomic | Call::TryAllocAtomic)
     }
 }
 

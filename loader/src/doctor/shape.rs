@@ -23,12 +23,14 @@ pub(super) struct Shape {
 }
 
 /// The runtime's exports that may collect.
-pub(super) const SAFEPOINTS: [&str; 6] = [
+pub(super) const SAFEPOINTS: [&str; 8] = [
     "alloc",
     "alloc_atomic",
     "try_alloc",
+    "try_alloc_atomic",
     "register_wrapper",
     "register_wrapper_sized",
+    "try_register_wrapper",
     "gc_collect",
 ];
 

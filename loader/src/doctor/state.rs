@@ -10,6 +10,7 @@ use super::diagnosis::{Diagnosis, Suspect};
 use super::objects::{Call, Object, Objects};
 use super::pace::Pace;
 use super::quarantine::Quarantine;
+use super::stacks::Stacks;
 use super::trace::{Site, Trace, TraceId, Traces};
 use crate::exports::{Context, Exports};
 use crate::host::HostState;
@@ -119,6 +120,7 @@ pub(super) struct State {
     /// Root ranges, and pins with their number.
     pub(super) ranges: Vec<(u32, u32)>,
     pub(super) pins: BTreeMap<u32, u32>,
+    pub(super) stacks: Stacks,
     /// Whether the option INTERIOR is on.
     pub(super) interior: bool,
     /// The values that the program believes EAGER, GROWTH_PERCENT and MIN_HEAP to have.
@@ -174,9 +176,7 @@ impl State {
 
     /// Whether `gc_sp` is what it may be.
     pub(super) fn stack_is_sound(&self, cx: impl Context) -> bool {
-        let sp = self.exports.sp(cx);
-        (self.exports.gc_stack_base..=self.exports.gc_stack_limit).contains(&sp)
-            && sp.is_multiple_of(4)
+        self.stacks.may_have(self.exports.sp(cx))
     }
 
     /// Enters an object that the runtime has just handed out.

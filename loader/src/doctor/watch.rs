@@ -59,7 +59,7 @@ fn wrap_all(
     define!(linker, shared, "runtime", "gc_run", |_state, _cx, _size: u32, _atomic: u32| -> u32 {
         Ok(0)
     });
-    for call in [Call::Alloc, Call::AllocAtomic, Call::TryAlloc] {
+    for call in [Call::Alloc, Call::AllocAtomic, Call::TryAlloc, Call::TryAllocAtomic] {
         define!(linker, shared, "runtime", call.name(), |state, cx, size: u32| -> u32 {
             state.allocate(&mut cx, call, size)
         });
@@ -70,7 +70,15 @@ fn wrap_all(
                                                             kind: u32,
                                                             handle: u32|
      -> () {
-        state.register(&mut cx, Call::Register, (p, kind, handle, 0))
+        state.register(&mut cx, Call::Register, (p, kind, handle, 0)).map(drop)
+    });
+    define!(linker, shared, "runtime", "try_register_wrapper", |state,
+                                                                cx,
+                                                                p: u32,
+                                                                kind: u32,
+                                                                handle: u32|
+     -> u32 {
+        state.register(&mut cx, Call::TryRegister, (p, kind, handle, 0))
     });
     define!(linker, shared, "runtime", "register_wrapper_sized", |state,
                                                                   cx,
@@ -79,7 +87,7 @@ fn wrap_all(
                                                                   handle: u32,
                                                                   bytes: u32|
      -> () {
-        state.register(&mut cx, Call::RegisterSized, (p, kind, handle, bytes))
+        state.register(&mut cx, Call::RegisterSized, (p, kind, handle, bytes)).map(drop)
     });
     define!(linker, shared, "runtime", "release_wrapper", |state, cx, p: u32| -> u32 {
         state.check_object(&mut cx, p, "runtime.release_wrapper")?;
@@ -139,6 +147,12 @@ fn wrap_roots(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::Resu
         }
         Ok(())
     });
+    define!(linker, shared, "runtime", "gc_stack_switch", |state, cx, stack: u32| -> u32 {
+        state.switch_stack(&mut cx, stack)
+    });
+    define!(linker, shared, "runtime", "gc_stack_free", |state, cx, stack: u32| -> () {
+        state.free_stack(&mut cx, stack)
+    });
     Ok(())
 }
 
@@ -163,6 +177,13 @@ fn wrap_questions(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::
                 () if is(Stat::RootRanges) => i64::from(state.quarantine.has_range()),
                 () => 0,
             })
+    });
+    define!(linker, shared, "runtime", "gc_wrapper", |state, cx, p: u32| -> u32 {
+        if state.objects.dead_at(p).is_some() {
+            Ok(0)
+        } else {
+            state.exports.gc_wrapper.call(&mut cx, p)
+        }
     });
     define!(linker, shared, "runtime", "gc_base", |state, cx, p: u32| -> u32 {
         if state.objects.dead_at(p).is_some() {
@@ -241,6 +262,7 @@ impl State {
         let function = match call {
             Call::AllocAtomic => &exports.alloc_atomic,
             Call::TryAlloc => &exports.try_alloc,
+            Call::TryAllocAtomic => &exports.try_alloc_atomic,
             _ => &exports.alloc,
         };
         let mut result = function.call(&mut *cx, size);
@@ -266,17 +288,22 @@ impl State {
         cx: &mut Cx<'_>,
         call: Call,
         params: (u32, u32, u32, u32),
-    ) -> wasmtime::Result<()> {
+    ) -> wasmtime::Result<u32> {
         let (p, kind, handle, _) = params;
         self.check_object(cx, p, &format!("runtime.{}", call.name()))?;
         let collected = self.before(cx, call, Some(p))?;
         self.registered += 1;
-        self.exports.register_wrapper_sized.call(&mut *cx, params)?;
+        let code = if call == Call::TryRegister {
+            self.exports.try_register_wrapper.call(&mut *cx, (p, kind, handle))?
+        } else {
+            self.exports.register_wrapper_sized.call(&mut *cx, params)?;
+            0
+        };
         self.after(cx, call, Some(p), collected)?;
-        if let Some(id) = self.objects.alive_at(p) {
+        if let Some(id) = self.objects.alive_at(p).filter(|_| code == 0) {
             self.objects.get_mut(id).handle = Some((kind, handle & HANDLE_MASK));
         }
-        Ok(())
+        Ok(code)
     }
 
     fn forget_wrappers(&mut self) {

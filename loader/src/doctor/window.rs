@@ -31,12 +31,13 @@ pub fn eager_window(
     }
     let count = Arc::new(AtomicU64::new(0));
     instance.linker.allow_shadowing(true);
-    for name in ["alloc", "alloc_atomic", "try_alloc"] {
+    for name in ["alloc", "alloc_atomic", "try_alloc", "try_alloc_atomic"] {
         let exports = Arc::clone(&instance.exports);
         let function = match name {
             "alloc" => exports.alloc.clone(),
             "alloc_atomic" => exports.alloc_atomic.clone(),
-            _ => exports.try_alloc.clone(),
+            "try_alloc" => exports.try_alloc.clone(),
+            _ => exports.try_alloc_atomic.clone(),
         };
         let (count, window) = (Arc::clone(&count), window.clone());
         let wrapped = move |mut cx: Caller<'_, HostState>, size: u32| -> wasmtime::Result<u32> {

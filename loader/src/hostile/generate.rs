@@ -43,12 +43,20 @@ const IMPORTS: &str = r#"(module
   (import "runtime" "register_wrapper" (func $register_wrapper (param i32 i32 i32)))
   (import "runtime" "register_wrapper_sized" (func $register_wrapper_sized (param i32 i32 i32 i32)))
   (import "runtime" "release_wrapper" (func $release_wrapper (param i32) (result i32)))
+  (import "runtime" "try_alloc_atomic" (func $try_alloc_atomic (param i32) (result i32)))
+  (import "runtime" "try_register_wrapper" (func $try_register_wrapper (param i32 i32 i32) (result i32)))
+  (import "runtime" "gc_wrapper" (func $gc_wrapper (param i32) (result i32)))
+  (import "runtime" "gc_notify" (func $gc_notify (param i32) (result i32)))
   (import "runtime" "gc_collect" (func $gc_collect))
   (import "runtime" "gc_shutdown" (func $gc_shutdown))
   (import "runtime" "gc_add_roots" (func $gc_add_roots (param i32 i32)))
   (import "runtime" "gc_remove_roots" (func $gc_remove_roots (param i32 i32)))
   (import "runtime" "gc_pin" (func $gc_pin (param i32)))
   (import "runtime" "gc_unpin" (func $gc_unpin (param i32)))
+  (import "runtime" "gc_stack_new" (func $gc_stack_new (param i32) (result i32)))
+  (import "runtime" "gc_stack_switch" (func $gc_stack_switch (param i32) (result i32)))
+  (import "runtime" "gc_stack_free" (func $gc_stack_free (param i32)))
+  (import "runtime" "gc_stack_end" (func $gc_stack_end (result i32)))
   (import "runtime" "gc_configure" (func $gc_configure (param i32 i32) (result i32)))
   (import "runtime" "gc_stat" (func $gc_stat (param i32) (result i64)))
   (import "runtime" "gc_base" (func $gc_base (param i32) (result i32)))
@@ -163,7 +171,7 @@ fn statement(rng: &mut impl Rng, text: &mut String, functions: u32) {
     let (a, b, c, d) = (operand(rng), operand(rng), operand(rng), operand(rng));
     let to = local(rng);
     let size = rng.random_range(0..400);
-    let _ = match rng.random_range(0..30) {
+    let _ = match rng.random_range(0..36) {
         0..=4 => write!(text, "(local.set ${to} (call $alloc (i32.const {size})))"),
         5 => write!(text, "(local.set ${to} (call $alloc_atomic (i32.const {})))", size * 100),
         6 => write!(text, "(local.set ${to} (call $try_alloc {a}))"),
@@ -193,6 +201,15 @@ fn statement(rng: &mut impl Rng, text: &mut String, functions: u32) {
         27 => {
             write!(text, "(call $print_str {a} (i32.const {size})) (drop (call $handle_value {b}))")
         }
+        29 => write!(text, "(local.set ${to} (call $gc_stack_new (i32.const {size})))"),
+        30 => write!(text, "(local.set ${to} (call $gc_stack_switch {a}))"),
+        31 => write!(text, "(call $gc_stack_free {a}) (local.set ${to} (call $gc_stack_end))"),
+        32 => write!(
+            text,
+            "(local.set ${to} (call $try_alloc_atomic {a})) (drop (call $gc_notify {b}))"
+        ),
+        33 => write!(text, "(local.set ${to} (call $try_register_wrapper {a} {b} {c}))"),
+        34 => write!(text, "(local.set ${to} (call $gc_wrapper {a}))"),
         28 => write!(text, "(drop (memory.grow (i32.const {}))) (call $gc_init {a})", size / 100),
         _ => write!(text, "(local.set ${to} (call $f{}))", rng.random_range(0..functions)),
     };

@@ -50,7 +50,7 @@ impl<M: Memory> Runtime<M> {
     #[inline(always)]
     pub(crate) fn count_collection(&mut self) {
         let found = self.found;
-        let depth = self.mem.sp().since(self.mem.regions().stack_base);
+        let depth = self.mem.sp().since(self.stacks.base);
         self.counters.raise(Stat::StackHighWater, u64::from(depth));
         let words = found.words.wrapping_add(self.stack.words) + u64::from(depth >> 2);
         let work = words + found.objects + u64::from(found.blocks);
@@ -85,7 +85,7 @@ impl<M: Memory> Runtime<M> {
     pub(crate) fn enter_slow(&mut self) -> bool {
         if self.heap.lo.is_none() {
             self.classes.fill();
-            self.set_guard();
+            self.start_stack();
             self.start_wrap_table();
             self.start_mark_stack();
             self.start_heap();

@@ -14,7 +14,7 @@ pub enum ErrorCode {
     HeapExhausted = 1,
     /// A size no heap of this runtime can hold.
     SizeTooLarge = 2,
-    /// `gc_sp` is out of range or misaligned, or the guard word was overwritten.
+    /// `gc_sp` is out of range or misaligned, or a guard word was overwritten.
     ShadowStackOverflow = 3,
     /// The wrap-table is at its limit and every entry is alive.
     WrapTableFull = 4,
@@ -28,7 +28,7 @@ pub enum ErrorCode {
     UnpinUnderflow = 8,
     /// The heap checker found a broken invariant.
     HeapCorrupt = 9,
-    /// A root range that is empty, misaligned, outside memory or not registered.
+    /// A root range that is empty, misaligned, outside memory or not registered; or no shadow stack.
     BadRange = 10,
 }
 
@@ -74,9 +74,9 @@ errors! {
         "the size asked for, in bytes, unsigned",
         "look for a size that was computed from a negative or uninitialised value";
     ShadowStackOverflow, "SHADOW_STACK_OVERFLOW",
-        "gc_sp is above gc_stack_limit, below gc_stack_base or not a multiple of 4, or the guard word at gc_stack_limit was overwritten",
+        "gc_sp is above the limit of the current shadow stack, below its base or not a multiple of 4, or the guard word at its limit was overwritten",
         "gc_sp as it was found",
-        "restore gc_sp in every epilogue; for deeper recursion build the runtime with a larger shadow stack";
+        "restore gc_sp in every epilogue; for deeper recursion build the runtime with a larger shadow stack, or give gc_stack_new more slots";
     WrapTableFull, "WRAP_TABLE_FULL",
         "the wrap-table has reached WRAP_LIMIT and every entry is alive",
         "the limit, in entries",
@@ -102,9 +102,9 @@ errors! {
         "the code that gc_verify returns",
         "look for a write outside an object; EAGER and VERIFY narrow down when it happens";
     BadRange, "BAD_RANGE",
-        "a root range that is empty, misaligned, outside memory, or not registered when it is removed",
-        "the start of the range",
-        "pass start < end, both multiples of 4 and inside memory; remove exactly what was added";
+        "a root range that is empty, misaligned, outside memory, or not registered when it is removed; or the number of no shadow stack, or of one that cannot be freed",
+        "the start of the range, or the number of the stack",
+        "pass start < end, both multiples of 4 and inside memory; remove exactly what was added; free stacks that gc_stack_new returned, once, while another is current";
 }
 
 /// The row of a code; `None` for a code that is not in the table.

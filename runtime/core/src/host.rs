@@ -5,6 +5,7 @@
 
 use crate::addr::Addr;
 use crate::memory::Memory;
+use crate::options::GcOption;
 use crate::runtime::{Failed, Runtime};
 
 /// A host, and the way to the one runtime that serves it.
@@ -116,27 +117,54 @@ pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
     host.with(|runtime| {
         runtime.enter_or_fail()?;
         runtime.kill_wrappers();
-        runtime.telling.pending = true;
         Ok(())
     })?;
-    host.notify_pending(Addr::NULL);
+    tell(host, Addr::NULL, u32::MAX);
     Ok(())
 }
 
-/// Notifies the host of the dead that a collection left: the body of [`Host::notify_pending`].
+/// Notifies the host of at most `max` of the dead handles that are queued; returns how many are left.
+///
+/// # Errors
+///
+/// `HEAP_CORRUPT` if a collection was interrupted.
+pub fn notify<H: Host>(host: &H, max: u32) -> Result<u32, Failed> {
+    host.with(Runtime::enter_or_fail)?;
+    tell(host, Addr::NULL, max);
+    Ok(host.with(|runtime| runtime.dead()))
+}
+
+/// Notifies the host of the dead that a collection left, unless NOTIFY leaves them queued: the body of
+/// [`Host::notify_pending`].
 #[inline(always)]
 pub fn notify_pending<H: Host>(host: &H, object: Addr) {
-    let level = host.with(|runtime| {
+    let pending = host.with(|runtime| {
         let pending = core::mem::take(&mut runtime.telling.pending);
-        if pending && runtime.has_dead() { runtime.begin_telling(object) } else { 0 }
+        pending && runtime.option(GcOption::Notify) != 0
     });
+    if pending {
+        tell(host, object, u32::MAX);
+    }
+}
+
+/// Tells the host of at most `max` dead handles, the last queued first.
+#[inline(never)]
+fn tell<H: Host>(host: &H, object: Addr, max: u32) {
+    let level =
+        host.with(
+            |runtime| {
+                if max != 0 && runtime.dead() != 0 { runtime.begin_telling(object) } else { 0 }
+            },
+        );
     if level == 0 {
         return;
     }
     // What fails inside the callback is the callback's to see; the caller's failure stays its own.
     let failure = host.with(|runtime| runtime.failure_words());
-    while host.with(Runtime::next_dead) {
+    let mut left = max;
+    while left != 0 && host.with(Runtime::next_dead) {
         tell_one(host);
+        left -= 1;
     }
     host.with(|runtime| {
         runtime.set_failure_words(failure);

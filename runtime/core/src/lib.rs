@@ -18,7 +18,7 @@
 //! | [`memory`] | loads, stores, growth, and the fixed regions |
 //! | `collect` | the phases of a collection |
 //! | [`phases`] | those that a linked program can lack |
-//! | `roots`, `mark` | where it starts; what it reaches |
+//! | `roots`, `stacks`, `root_table`, `mark` | where it starts; what it reaches |
 //! | `wrap_table`, `wrap_index`, `tell` | wrappers, and how the host hears of their death |
 //! | [`sweep`] | what becomes of the rest |
 //! | `tables` | memory for the collector's own tables |
@@ -45,9 +45,11 @@ pub mod native;
 pub mod options;
 mod pace;
 pub mod phases;
+mod root_table;
 mod roots;
 pub mod runtime;
 pub mod size_class;
+mod stacks;
 pub mod stats;
 pub mod sweep;
 mod tables;

@@ -24,6 +24,8 @@ pub enum GcOption {
     MaxPages = 8,
     /// Bytes the mark stack may have beyond its built-in part.
     MarkStackLimit = 9,
+    /// Whether the host is notified of dead handles at once.
+    Notify = 10,
 }
 
 /// One row of the option table. Values are compared as unsigned.
@@ -81,6 +83,8 @@ options! {
         "pages of 64 KiB that the runtime grows memory to; 32,768 (2 GiB) keeps bit 31 of a pointer clear, 65,536 is 4 GiB";
     MarkStackLimit, "MARK_STACK_LIMIT", MAX_VALUE, 0, MAX_VALUE,
         "bytes the mark stack may have beyond its built-in part; less memory makes marking slower, never wrong";
+    Notify, "NOTIFY", 1, 0, 1,
+        "1: the host is notified of dead handles by the collection that finds them; 0: they are queued for gc_notify";
 }
 
 /// Least and greatest value of each option: what the runtime needs of the table, so that its texts

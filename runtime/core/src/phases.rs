@@ -10,6 +10,7 @@
 //! | [`Phase::Wrappers`] | a step of the collection, [`WrapperStep`] | 0 |
 //! | [`Phase::Nested`] | 0 | 1 while the host is being notified, so that this is a nested call |
 //! | [`Phase::Pins`], [`Phase::Ranges`] | 0 | 0 |
+//! | [`Phase::Stacks`] | what to do with the other shadow stacks | 0 |
 //! | [`Phase::Statistics`] | 0 | 0 |
 //! | [`Phase::Eager`] | 0 | 1 if a collection failed; the reason is stored |
 //! | [`Phase::Poison`] | the number of the block | 0 |
@@ -34,6 +35,8 @@ pub enum Phase {
     Pins,
     /// The words of root ranges are roots.
     Ranges,
+    /// Shadow stacks other than the first.
+    Stacks,
     /// What a collection adds to the statistics.
     Statistics,
     /// Option EAGER.
@@ -69,6 +72,7 @@ impl<M: Memory> Runtime<M> {
             Phase::Nested => return u32::from(self.is_telling()),
             Phase::Pins => self.mark_pins(),
             Phase::Ranges => self.mark_ranges(),
+            Phase::Stacks => self.stack_step(argument),
             Phase::Eager => return u32::from(self.eager_tick().is_err()),
             Phase::Poison => self.poison_dead(Block::new(argument)),
             Phase::Statistics => self.count_collection(),

@@ -10,6 +10,7 @@ use crate::options::{DEFAULTS, GcOption, OPTIONS, RANGES};
 use crate::pace::Pace;
 use crate::roots::Roots;
 use crate::size_class::Lookup;
+use crate::stacks::Stacks;
 use crate::stats::Counters;
 use crate::sweep::Found;
 use crate::tables::Tables;
@@ -48,6 +49,7 @@ pub struct Runtime<M: Memory> {
     pub(crate) wraps: WrapTable,
     pub(crate) telling: Telling,
     pub(crate) roots: Roots,
+    pub(crate) stacks: Stacks,
     pub(crate) counters: Counters,
     /// What the last collection found.
     pub(crate) found: Found,
@@ -72,6 +74,7 @@ impl<M: Memory> Runtime<M> {
             wraps: WrapTable::EMPTY,
             telling: Telling::EMPTY,
             roots: Roots::EMPTY,
+            stacks: Stacks::EMPTY,
             counters: Counters::EMPTY,
             found: Found::NOTHING,
             classes: Lookup::EMPTY,

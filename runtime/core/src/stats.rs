@@ -34,6 +34,7 @@ pub enum Stat {
     RootRanges = 20,
     MarkOverflows = 21,
     TableBytes = 22,
+    Stacks = 23,
 }
 
 /// One row of the statistics table.
@@ -85,6 +86,7 @@ stats! {
     RootRanges, "ROOT_RANGES", "ranges", "ranges registered with gc_add_roots";
     MarkOverflows, "MARK_OVERFLOWS", "times", "times the mark stack was full and the heap was walked instead";
     TableBytes, "TABLE_BYTES", "bytes", "memory of the collector's tables that is taken from the heap";
+    Stacks, "STACKS", "stacks", "shadow stacks made with gc_stack_new and not freed";
 }
 
 const _: () = {
@@ -146,13 +148,15 @@ impl<M: Memory> Runtime<M> {
         counters[Stat::LiveObjects] = counters[Stat::AllocatedObjects] - self.pace.dead_objects;
         counters[Stat::WrappersRegistered] =
             counters[Stat::WrappersTold] + u64::from(self.wraps.used);
+        let dead = self.dead();
         let mut set = |stat, value: u32| self.counters[stat] = u64::from(value);
         set(Stat::MemoryPages, self.mem.pages());
         set(Stat::Wrappers, self.wraps.live);
-        set(Stat::DeadQueued, self.wraps.used - self.wraps.live);
+        set(Stat::DeadQueued, dead);
         set(Stat::WrapCapacity, self.wraps.capacity);
         set(Stat::Pins, self.roots.pinned());
         set(Stat::RootRanges, self.roots.ranges());
+        set(Stat::Stacks, self.roots.stacks());
         let mut set = |stat, blocks: u32| {
             self.counters[stat] = u64::from(blocks) * u64::from(BLOCK_SIZE);
         };

@@ -9,7 +9,8 @@
 //! for a nested one for ever. So each level leaves a *marker* on the shadow stack, an address that is never handed out.
 //! After a trap a host resets `gc_sp` to what it was before its call, which is at or below the
 //! marker, or the program that runs next has overwritten it; a nested call finds it in place and
-//! `gc_sp` above. A host that does not reset `gc_sp` is recognised later: when it asks for a
+//! `gc_sp` above. (Where the callback has switched to another shadow stack, the top that the marker's
+//! was left at stands for `gc_sp`; a callback that returns on another stack is brought back.) A host that does not reset `gc_sp` is recognised later: when it asks for a
 //! collection again, having allocated a number of objects since and been told nothing; or when it
 //! allocates twice the budget. Taking a nested call for an outer one by mistake is harmless
 //! inside the runtime: collections may nest between any two calls of the host, and the objects on
@@ -17,7 +18,9 @@
 
 use crate::addr::Addr;
 use crate::memory::Memory;
+use crate::phases::Phase;
 use crate::runtime::Runtime;
+use crate::stacks::StackStep;
 use crate::stats::Stat;
 
 /// Levels of telling at most; at the last, nothing collects.
@@ -70,17 +73,24 @@ impl<M: Memory> Runtime<M> {
     /// that a trap has unwound are forgotten.
     #[inline(always)]
     pub(crate) fn is_telling(&mut self) -> bool {
-        let sp = self.mem.sp();
+        if self.telling.level != 0 {
+            M::phase(self, Phase::Stacks, StackStep::SETTLE);
+        }
         while self.telling.level != 0 {
             let marker = self.telling.markers[(self.telling.level - 1) as usize & (LEVELS - 1)];
-            let pushed = !marker.is_null() && marker != self.mem.regions().stack_limit;
-            let stands = !pushed || (sp != marker && self.mem.load32(marker, 0) == MARKER);
-            if sp >= marker && stands {
+            if marker.is_null() || self.stands(marker) {
                 return true;
             }
             self.telling.level -= 1;
         }
         false
+    }
+
+    /// Whether a marker is in the used part of its stack, which need not be the current one.
+    fn stands(&self, marker: Addr) -> bool {
+        let (top, limit) = self.stack_around(marker);
+        let pushed = marker != limit;
+        top >= marker && (!pushed || (top != marker && self.mem.load32(marker, 0) == MARKER))
     }
 
     /// Whether a collection may run at all.
@@ -102,7 +112,7 @@ impl<M: Memory> Runtime<M> {
         self.telling.markers[slot] = Addr::NULL;
         if self.shadow_stack_is_sound() {
             self.telling.markers[slot] = sp;
-            if sp != self.mem.regions().stack_limit {
+            if sp != self.stacks.limit {
                 self.mem.store32(sp, 0, MARKER);
                 self.mem.set_sp(sp.plus(4));
             }
@@ -112,9 +122,11 @@ impl<M: Memory> Runtime<M> {
         level + 1
     }
 
-    /// Leaves a level of telling. A host that left roots of its own above the marker keeps them.
+    /// Leaves a level of telling, on the stack that it was entered on. A host that left roots of its own
+    /// above the marker keeps them.
     pub(crate) fn end_telling(&mut self, level: u32) {
         let marker = self.telling.markers[(level - 1) as usize & (LEVELS - 1)];
+        M::phase(self, Phase::Stacks, marker.get());
         if self.mem.sp() == marker.plus(4) {
             self.mem.set_sp(marker);
         }

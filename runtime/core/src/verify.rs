@@ -29,7 +29,7 @@ pub enum Invariant {
     WrapEntry = 9,
     /// The number of objects flagged as wrappers is not that of the entries.
     WrapCount = 10,
-    /// The guard word above the shadow stack was overwritten, or `gc_sp` is out of range.
+    /// The guard word above a shadow stack was overwritten, or `gc_sp` is out of range.
     ShadowStack = 11,
     /// A pinned object is not allocated.
     Pin = 12,
@@ -62,7 +62,7 @@ impl Invariant {
         (Self::WrapCount, "the number of objects flagged as wrappers is not that of the entries"),
         (
             Self::ShadowStack,
-            "the guard word above the shadow stack was overwritten, or gc_sp is out of range",
+            "the guard word above a shadow stack was overwritten, or gc_sp is out of range",
         ),
         (Self::Pin, "a pinned object is not allocated"),
         (Self::Interrupted, "a collection was interrupted in the middle"),
@@ -214,7 +214,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn check_roots(&self) -> Result<(), Invariant> {
-        if !self.shadow_stack_is_sound() {
+        if !self.stacks_are_sound() {
             return Err(Invariant::ShadowStack);
         }
         if self.pins_are_objects() { Ok(()) } else { Err(Invariant::Pin) }

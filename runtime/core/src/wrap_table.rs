@@ -171,13 +171,17 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn make_room(&mut self, ptr: Addr) -> Result<(), Failed> {
-        let full = self.wraps.used >= self.wrap_room();
+        let limit = self.option(GcOption::WrapLimit);
+        let last_resort = self.wraps.live >= limit;
+        // Entries that are queued for `gc_notify` are beyond the limit, and a collection does not change that.
+        let queues = self.option(GcOption::Notify) == 0;
+        let used = if queues { self.wraps.live } else { self.wraps.used };
+        let full = used >= limit || self.wraps.used >= self.wraps.capacity;
         self.wraps.in_flight = ptr;
         self.telling.pending = false;
         let mut outcome = self.collect_eagerly();
         let collected = self.telling.pending;
         // From inside the host's callback the table grows rather than collects, while it may.
-        let last_resort = self.wraps.live >= self.option(GcOption::WrapLimit);
         let wanted = if full {
             self.may_collect() && (!self.is_nested() || last_resort)
         } else {
@@ -191,11 +195,8 @@ impl<M: Memory> Runtime<M> {
         // A table that stays nearly full would have to collect again soon: better grow it now.
         // If that fails there is still room.
         let capacity = self.wraps.capacity;
-        if full && self.wraps.live > capacity / 4 * 3 {
-            let limit = self.option(GcOption::WrapLimit);
-            if capacity < limit {
-                let _ = self.grow_wrap_table(limit);
-            }
+        if full && self.wraps.live > capacity / 4 * 3 && capacity < limit {
+            let _ = self.grow_wrap_table(limit);
         }
         Ok(())
     }
@@ -328,9 +329,22 @@ impl<M: Memory> Runtime<M> {
         true
     }
 
-    /// Whether there is something to tell.
-    pub(crate) fn has_dead(&self) -> bool {
-        self.wraps.used != self.wraps.live
+    /// How many dead handles the host has not been told about yet.
+    pub(crate) fn dead(&self) -> u32 {
+        self.wraps.used - self.wraps.live
+    }
+
+    /// Where the kind and the handle of an object's entry are; null if it has none.
+    pub fn wrapper(&mut self, ptr: u32) -> Addr {
+        let object = Addr::new(ptr);
+        let place = self.place_of(object);
+        if self.collecting || place == Place::NONE || !place.is_marked(&self.mem) {
+            return Addr::NULL;
+        }
+        let entry = self.find_wrapper(object);
+        // There may be an index now, which is to be kept up to date.
+        self.wraps.plain = 0;
+        self.wrap_entry(entry).plus(4)
     }
 
     /// Declares every wrapper dead, for `gc_shutdown`.

@@ -117,7 +117,7 @@ fn the_planted_bugs_are_not_seen_without_the_doctor() {
 }
 
 /// Every guest that is right, and what it answers: the same as without the doctor.
-const CORRECT: [(&str, &str, &[i32]); 18] = [
+const CORRECT: [(&str, &str, &[i32]); 19] = [
     ("list.wat", "main", &[3_000]),
     ("list.wat", "churn", &[5, 500]),
     ("list.wat", "garbage", &[20_000, 24]),
@@ -128,6 +128,7 @@ const CORRECT: [(&str, &str, &[i32]); 18] = [
     ("reclaim.wat", "set_fold", &[2_000]),
     ("reclaim.wat", "decimal_fold", &[2_000]),
     ("every_export.wat", "main", &[]),
+    ("fibers.wat", "main", &[20, 30]),
     ("deep.wat", "main", &[2_000]),
     ("closures.wat", "fold", &[500]),
     ("closures.wat", "join", &[500]),

@@ -14,5 +14,6 @@ mod memory;
 mod model;
 mod options;
 mod pacing;
+mod stacks;
 mod stats;
 mod telling;

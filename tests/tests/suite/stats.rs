@@ -32,6 +32,7 @@ const CHECKS: &[(Stat, Check)] = &[
     (Stat::RootRanges, ranges),
     (Stat::MarkOverflows, overflows),
     (Stat::TableBytes, capacity),
+    (Stat::Stacks, stacks),
 ];
 
 #[test]
@@ -309,6 +310,18 @@ fn ranges(gc: &mut Instance) {
     gc.remove_roots(base, base + 32).unwrap();
     gc.collect().unwrap();
     assert_eq!((gc.stat(Stat::RootRanges), gc.stat(Stat::LiveObjects)), (1, 1));
+}
+
+fn stacks(gc: &mut Instance) {
+    let made = [1, 100].map(|slots| gc.stack_new(slots).unwrap());
+    assert_eq!(gc.stat(Stat::Stacks), 2);
+    gc.stack_switch(made[0]).unwrap();
+    assert_eq!(gc.stat(Stat::Stacks), 2);
+    gc.stack_free(made[1]).unwrap();
+    assert_eq!(gc.stat(Stat::Stacks), 1);
+    gc.stack_switch(0).unwrap();
+    gc.stack_free(made[0]).unwrap();
+    assert_eq!(gc.stat(Stat::Stacks), 0);
 }
 
 /// Lists whose cells each hold 15 leaves, more than marking looks ahead at, before the pointer to the next cell and behind it.

@@ -223,6 +223,18 @@ impl TestHost {
         self.outcome(result).unwrap_or_else(|why| panic!("shutdown: {why:?}"));
     }
 
+    /// Notifies the host of so many handles at most; how many are left.
+    pub(crate) fn notify(&self, max: u32) -> u32 {
+        let result = host::notify(self, max);
+        self.outcome(result).unwrap_or_else(|why| panic!("notify: {why:?}"))
+    }
+
+    /// Kind and handle of an object's entry in the wrap-table.
+    pub(crate) fn wrapper_entry(&self, ptr: u32) -> Option<(u32, u32)> {
+        let entry = self.with(|runtime| runtime.wrapper(ptr)).get();
+        (entry != 0).then(|| (self.read(entry), self.read(entry + 4)))
+    }
+
     pub(crate) fn init(&self, static_end: u32) -> Result<(), Failure> {
         let result = self.with(|runtime| runtime.init(static_end));
         self.outcome(result)
@@ -246,6 +258,25 @@ impl TestHost {
     pub(crate) fn unpin(&self, ptr: u32) -> Result<(), Failure> {
         let result = self.with(|runtime| runtime.unpin(ptr));
         self.outcome(result)
+    }
+
+    pub(crate) fn stack_new(&self, slots: u32) -> Result<u32, Failure> {
+        let result = self.with(|runtime| runtime.stack_new(slots));
+        self.outcome(result)
+    }
+
+    pub(crate) fn stack_switch(&self, stack: u32) -> Result<u32, Failure> {
+        let result = self.with(|runtime| runtime.stack_switch(stack));
+        self.outcome(result)
+    }
+
+    pub(crate) fn stack_free(&self, stack: u32) -> Result<(), Failure> {
+        let result = self.with(|runtime| runtime.stack_free(stack));
+        self.outcome(result)
+    }
+
+    pub(crate) fn stack_end(&self) -> u32 {
+        self.with(|runtime| runtime.stack_end()).get()
     }
 
     /// Sets an option to a value that it takes.

@@ -37,6 +37,8 @@ pub(crate) enum Op {
     Release(Word),
     Collect,
     Shutdown,
+    Notify(u32),
+    LookUp(Word),
     Configure(GcOption, u32),
     ForeignGrow(u32),
     RefuseGrowth(bool),
@@ -110,6 +112,7 @@ fn option() -> impl Strategy<Value = (GcOption, u32)> {
         of(GcOption::GrowthPercent, &[1, 50, 100, 1000]),
         of(GcOption::MinHeap, &[0, 0, 32 << 10, 256 << 10]),
         of(GcOption::MaxPages, &[20, 24, 32, 64, 32_768]),
+        of(GcOption::Notify, &[0, 1]),
     ]
 }
 
@@ -145,6 +148,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => word().prop_map(Op::Release),
         4 => Just(Op::Collect),
         1 => Just(Op::Shutdown),
+        2 => prop::sample::select(vec![0, 1, 3, u32::MAX]).prop_map(Op::Notify),
+        3 => word().prop_map(Op::LookUp),
         3 => option().prop_map(|(option, value)| Op::Configure(option, value)),
         1 => (0..3_u32).prop_map(Op::ForeignGrow),
         1 => any::<bool>().prop_map(Op::RefuseGrowth),

@@ -31,6 +31,8 @@ pub(crate) struct Frame {
     allocates: Option<bool>,
     /// The handle that the call releases.
     releases: Option<u32>,
+    /// Whether the call may tell the host of others.
+    notifies: bool,
 }
 
 /// What is known of a call that is over.
@@ -130,6 +132,12 @@ impl Runner {
     /// The host is told of a handle.
     fn told(&self, kind: u32, handle: u32) {
         self.sync();
+        {
+            let frames = self.frames.borrow();
+            let frame = frames.last().expect("a call");
+            let may = frame.notifies || frame.marker.is_some() || frame.releases == Some(handle);
+            assert!(may, "told of handle {handle}, which NOTIFY leaves queued");
+        }
         self.enter_level();
         self.note_in_flight();
         {
@@ -238,9 +246,25 @@ impl Runner {
         releases: Option<u32>,
         call: impl FnOnce(&TestHost) -> T,
     ) -> Outcome<T> {
+        let notifies = self.model.borrow().option(GcOption::Notify) == 1;
+        let frame = Frame { marker: None, allocates, releases, notifies };
+        self.call_in(frame, in_flight, call)
+    }
+
+    /// Calls the runtime to notify the host.
+    pub(crate) fn call_notifying<T>(&self, call: impl FnOnce(&TestHost) -> T) -> Outcome<T> {
+        self.call_in(Frame { notifies: true, ..Frame::default() }, InFlight::Nothing, call)
+    }
+
+    fn call_in<T>(
+        &self,
+        frame: Frame,
+        in_flight: InFlight,
+        call: impl FnOnce(&TestHost) -> T,
+    ) -> Outcome<T> {
         let before = self.model.borrow().counts.collections;
         self.model.borrow_mut().calls.push(in_flight);
-        self.frames.borrow_mut().push(Frame { marker: None, allocates, releases });
+        self.frames.borrow_mut().push(frame);
         let result = call(&self.host);
         let dead = self.sync();
         let frame = self.frames.borrow_mut().pop().expect("this call");

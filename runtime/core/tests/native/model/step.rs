@@ -4,6 +4,7 @@ use runtime_core::error::{ErrorCode, Failure};
 use runtime_core::options::GcOption;
 use runtime_core::sweep::POISON;
 
+use crate::host::TestHost;
 use crate::model::ops::{Op, Word};
 use crate::model::run::{Outcome, Runner, STATIC_WORDS};
 use crate::model::state::{Handle, HandleState, InFlight, cell_for};
@@ -40,9 +41,18 @@ impl Runner {
             Op::Collect => self.collect(),
             Op::Shutdown => {
                 self.model.borrow_mut().kill_handles();
-                self.call(InFlight::Nothing, None, None, |host| host.shutdown());
+                self.call_notifying(TestHost::shutdown);
                 assert_eq!(self.model.borrow().handles_in(HandleState::Dead), 0);
             }
+            Op::Notify(max) => {
+                let queued = self.model.borrow().handles_in(HandleState::Dead);
+                let call = self.call_notifying(|host| host.notify(max));
+                let left = self.model.borrow().handles_in(HandleState::Dead);
+                assert_eq!(u64::from(call.result), left, "how many are left");
+                assert_eq!(call.callbacks, max != 0 && queued != 0);
+                assert!(call.callbacks || left == queued);
+            }
+            Op::LookUp(word) => self.look_up(word),
             Op::Configure(option, value) => {
                 let old = self.host.configure(option, value);
                 let known = &mut self.model.borrow_mut().options[option as usize];
@@ -289,7 +299,17 @@ impl Runner {
         }
     }
 
+    fn look_up(&self, word: Word) {
+        let ptr = self.resolve(word);
+        let entry = self.host.wrapper_entry(ptr);
+        let model = self.model.borrow();
+        let known = model.objects.get(&ptr).and_then(|object| object.handle);
+        let expected = known.map(|handle| (model.handles[handle as usize].kind, handle));
+        assert_eq!(entry, expected, "the entry of {ptr:#x}");
+    }
+
     fn collect(&self) {
+        let notifies = self.model.borrow().option(GcOption::Notify) == 1;
         let nested = self.host.depth() != 0;
         self.model.borrow_mut().counts.refused += u64::from(nested);
         let call = self.call(InFlight::Nothing, None, None, |host| host.collect());
@@ -297,7 +317,9 @@ impl Runner {
             return;
         }
         assert_ne!(call.collections, 0, "gc_collect collects");
-        assert_eq!(self.model.borrow().handles_in(HandleState::Dead), 0, "all are told");
+        let dead = self.model.borrow().handles_in(HandleState::Dead);
+        assert!(dead == 0 || !notifies, "all are told");
+        assert!(notifies || !call.callbacks, "none is told");
         if call.callbacks {
             return;
         }
