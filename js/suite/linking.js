@@ -151,6 +151,14 @@ export default ({ test, wasm }) => {
             [new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00]), /a component, not a core module/],
             [encode({ customs: ['linking'] }), /an object file, not a module: link it with libruntime\.a first/],
             [
+                encode({
+                    customs: ['linking'],
+                    imports: [['env', '__linear_memory', memory]],
+                    globals: [{ ...global(false), init: [0x41, 0], name: 'kept' }],
+                }),
+                /an object file, not a module/,
+            ],
+            [
                 encode({ imports: [['runtime', 'alloc', alloc]], memory: 1 }),
                 /it defines its own memory, .* import it instead, with \(import "runtime" "memory" \(memory 1\)\)/,
             ],
@@ -164,6 +172,8 @@ export default ({ test, wasm }) => {
         await rejects(runtime.link(gone), { code: 'BAD_MODULE', message: /the server answered 500/ });
         // a memory of its own is nobody's business where the runtime is not used
         runtime.linkSync(encode({ memory: 1 }));
+        // what was linked with --emit-relocs has the sections of an object file
+        runtime.linkSync(encode({ memory: 1, memoryName: 'memory', customs: ['linking', 'reloc.CODE'] }));
     });
 
     test('a program for another version of the ABI is refused before any of it runs', () => {

@@ -186,3 +186,23 @@ fn a_linked_module_with_relocations_is_no_object_file() {
         (func (export "f")))"#;
     refused("object-memory", crate::wasm(object), &[], &["an object file, not a module"]);
 }
+
+/// The engine's compiler panics at this module, which is valid: that is said in one line, and nothing is printed by it.
+#[test]
+fn a_limit_of_the_engine_is_named() {
+    let folder = folder("engine-limit");
+    let program = folder.join("program.wat");
+    let globals: String = (0..66_000).map(|at| format!("(global i32 (global.get {at}))")).collect();
+    let wat = format!(
+        r#"(module (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+            (global i32 (i32.const 7)) {globals}
+            (func (export "main") (result i32) (global.get 66000)))"#
+    );
+    std::fs::write(&program, wat).unwrap();
+    let limit = ["program.wat: the engine cannot compile it: a limit of the compiler was reached"];
+    // With a time limit it is compiled on a thread of its own.
+    for timeout in ["0", "60"] {
+        let run = ["run", program.to_str().unwrap(), "--timeout", timeout];
+        assert_refused(loader(run), &limit);
+    }
+}
