@@ -4,7 +4,7 @@ import { abiExports } from './abi.js';
 import { RootstockError } from './errors.js';
 import { HandleStore } from './handles.js';
 import { DECREF, HOST, RUNTIME } from './imports.js';
-import { Runtime } from './runtime.js';
+import { Runtime, initialize } from './runtime.js';
 import { engineWords, load, loadSync } from './source.js';
 
 const FALLBACK_NAME = 'the runtime';
@@ -100,6 +100,7 @@ class Host {
         for (const told of this.#early.splice(0)) {
             this.#onDecref(...told, this.#runtime);
         }
+        initialize(this.#runtime, instance);
         return this.#runtime;
     }
 }

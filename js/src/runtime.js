@@ -2,15 +2,18 @@
 
 import { checkAbi } from './abi.js';
 import { RootstockError, choice, hex, u32 } from './errors.js';
+import { Guard } from './guard.js';
 import { RUNTIME, importFaults } from './imports.js';
 import { ScopeStack } from './scope.js';
 import { engineWords, load, loadSync } from './source.js';
 import { OPTIONS, STATS } from './tables.js';
-import { Traps } from './traps.js';
+import { OVERFLOW, Traps } from './traps.js';
 import { Views } from './views.js';
 
 /** A program may export an immutable i32 global of this name: the version of the ABI that it was compiled for. */
 const ABI_REQUIRED = 'gc_abi_required';
+/** A reactor exports a function of this name, to be called once before any other. */
+const INITIALIZE = '_initialize';
 
 const byName = (table, what, name) => {
     const row = table.find((candidate) => candidate.name === name);
@@ -31,6 +34,7 @@ export class Runtime {
     #traps;
     #sp;
     #scopes;
+    #guard;
 
     constructor({ name, module, instance, exports, handles }) {
         this.name = name;
@@ -46,6 +50,7 @@ export class Runtime {
         this.#sp = exports.gc_sp;
         this.#traps = new Traps(module, exports);
         this.#scopes = new ScopeStack(this);
+        this.#guard = new Guard(exports, this.memory);
     }
 
     /** `gc_sp`: the next free slot of the shadow stack. */
@@ -57,21 +62,36 @@ export class Runtime {
         this.#sp.value = u32(address, 'gc_sp');
     }
 
-    /** Calls a function that may enter wasm, such as a program's export. */
+    /** Calls a function that may enter wasm, such as a program's export, and sees whether it kept to the shadow stack. */
     call(f, ...args) {
         const sp = this.#sp.value;
         const depth = this.#scopes.depth;
+        let result;
         try {
-            return f(...args);
+            result = f(...args);
         } catch (error) {
             throw this.#failed(error, sp, depth);
         }
+        const found = this.#guard.overrun();
+        if (found !== undefined) {
+            this.#restore(sp, depth);
+            throw this.#traps.overrun(found);
+        }
+        return result;
     }
 
     #failed(error, sp, depth) {
+        const explained = this.#traps.explain(error);
+        // What a function of the host's threw is the host's; an overrun is found at the end of the next call then.
+        const isKnown = explained === error || explained.code === OVERFLOW;
+        const found = isKnown ? undefined : this.#guard.overrun();
+        this.#restore(sp, depth);
+        return found === undefined ? explained : this.#traps.overrun(found, explained);
+    }
+
+    #restore(sp, depth) {
         this.#sp.value = sp;
         this.#scopes.truncate(depth);
-        return this.#traps.explain(error);
     }
 
     // Memory.
@@ -389,6 +409,7 @@ export class Runtime {
         if (required instanceof WebAssembly.Global) {
             checkAbi(`${name} (${ABI_REQUIRED})`, required.value);
         }
+        initialize(this, instance);
         return new Program(this, name, module, instance);
     }
 }
@@ -403,6 +424,14 @@ function isObject(module) {
         WebAssembly.Module.customSections(module, 'linking').length > 0 &&
         (WebAssembly.Module.exports(module).length === 0 || WebAssembly.Module.imports(module).some(isLinearMemory))
     );
+}
+
+/** Calls what a reactor exports to be called first. A function of that name with parameters is an ordinary export. */
+export function initialize(runtime, instance) {
+    const first = instance.exports[INITIALIZE];
+    if (typeof first === 'function' && first.length === 0) {
+        runtime.call(first);
+    }
 }
 
 const refused = ({ name, min, max }, value) =>

@@ -12,6 +12,8 @@ const COMPILED_HERE = / > WebAssembly\./;
 
 /** What fills freed cells when POISON is on. */
 const POISON = 0xdbdbdbdb;
+/** The code of an error that is found after a call, too. */
+export const OVERFLOW = 'SHADOW_STACK_OVERFLOW';
 const BYTE_UNITS = ['KiB', 'MiB', 'GiB'];
 
 /** What there is to say about traps of the engine, in the words of several engines. */
@@ -147,6 +149,12 @@ export class Traps {
             return reportOf(row, argument, error);
         }
         return this.#engineTrap(error, 'TRAP');
+    }
+
+    /** The shadow stack was found overrun after a call, with `gc_sp` as it was then; the call may have failed too. */
+    overrun(sp, cause) {
+        const row = ERRORS.find(({ name }) => name === OVERFLOW);
+        return reportOf(row, sp, cause);
     }
 
     #engineTrap(error, code) {

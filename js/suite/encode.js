@@ -13,6 +13,7 @@ export const op = {
     globalGet: (index) => [0x23, ...unsigned(index)],
     globalSet: (index) => [0x24, ...unsigned(index)],
     i32Load: [0x28, 2, 0],
+    i32Store: [0x36, 2, 0],
     i32Const: (value) => [0x41, ...signed(value)],
     i64Const: (value) => [0x42, ...signed(value)],
     i32Add: [0x6a],

@@ -56,6 +56,27 @@ export default ({ test, wasm }) => {
         throws(() => constant.call('main'), { message: /no function `main`; there is none/ });
     });
 
+    /** Counts its calls. */
+    const reactor = (params = []) =>
+        encode({
+            imports: [['runtime', 'alloc', alloc]],
+            functions: [
+                { name: '_initialize', params, code: [op.globalGet(0), op.i32Const(1), op.i32Add, op.globalSet(0)] },
+                { name: 'runs', results: ['i32'], code: [op.globalGet(0)] },
+            ],
+            globals: [{ content: 'i32', mutable: true, init: op.i32Const(0) }],
+        });
+
+    test('what a reactor exports to be called first is called once, before anything else', async () => {
+        for (const program of [await runtime.link(reactor()), runtime.linkSync(reactor())]) {
+            equal([program.call('runs'), program.call('runs')], [1, 1]);
+        }
+        // a function of that name that takes something is an ordinary export
+        equal(runtime.linkSync(reactor(['i32'])).call('runs'), 0);
+        const failing = encode({ functions: [{ name: '_initialize', code: [op.unreachable] }] });
+        throws(() => runtime.linkSync(failing), { code: 'TRAP' });
+    });
+
     test('programs share the runtime, and import from each other', async () => {
         const first = await runtime.link(allocating);
         const second = await runtime.link(

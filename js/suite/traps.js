@@ -172,6 +172,60 @@ export default ({ test, wasm }) => {
         equal(program.exports.main(16) >>> 0 > 0, true);
     });
 
+    /** Allocates, writes this word at `gc_stack_limit`, as one push too many does, and ends so. */
+    const overrunning = (word, ending = []) =>
+        encode({
+            imports: [
+                ['runtime', 'memory', { kind: 'memory', minimum: 1 }],
+                ['runtime', 'alloc', { kind: 'func', params: ['i32'], results: ['i32'] }],
+                ['runtime', 'gc_stack_limit', { kind: 'global', content: 'i32', mutable: false }],
+            ],
+            functions: [
+                {
+                    name: 'main',
+                    code: [op.i32Const(8), op.call(0), op.drop, op.globalGet(0), op.i32Const(word), op.i32Store, ...ending],
+                },
+                { name: 'fine', code: [op.i32Const(8), op.call(0), op.drop] },
+            ],
+        });
+
+    test('an overrun of the shadow stack is found at the end of the call, with or without a trap, and once', () => {
+        for (const word of [7, 0]) {
+            for (const first of ['main', 'fine']) {
+                const runtime = instantiateSync(wasm);
+                const program = runtime.linkSync(overrunning(word));
+                if (first === 'fine') {
+                    program.call('fine');
+                }
+                throws(() => program.call('main'), { code: 'SHADOW_STACK_OVERFLOW', argument: runtime.stackBase });
+                program.call('fine');
+                equal(runtime.verify(), 0);
+                throws(() => program.call('main'), { code: 'SHADOW_STACK_OVERFLOW' });
+                runtime.collect();
+            }
+            const runtime = instantiateSync(wasm);
+            const program = runtime.linkSync(overrunning(word, [op.unreachable]));
+            const error = throws(() => program.call('main'), { code: 'SHADOW_STACK_OVERFLOW' });
+            equal([error.cause.code, error.cause.cause instanceof WebAssembly.RuntimeError], ['TRAP', true]);
+        }
+    });
+
+    test('a call that leaves gc_sp where no slot is has overrun the shadow stack, and gc_sp is put back', () => {
+        const runtime = instantiateSync(wasm);
+        const moving = (by) =>
+            encode({
+                imports: [['runtime', 'gc_sp', { kind: 'global', content: 'i32', mutable: true }]],
+                functions: [{ name: 'main', code: [op.globalGet(0), op.i32Const(by), op.i32Add, op.globalSet(0)] }],
+            });
+        for (const by of [-4, 2, runtime.stackLimit - runtime.stackBase + 4]) {
+            const argument = runtime.stackBase + by;
+            throws(() => runtime.linkSync(moving(by)).call('main'), { code: 'SHADOW_STACK_OVERFLOW', argument });
+            equal(runtime.sp, runtime.stackBase);
+        }
+        runtime.linkSync(moving(4)).call('main');
+        equal(runtime.sp, runtime.stackBase + 4);
+    });
+
     test("errors of a program's imports stay what they are", () => {
         const runtime = instantiateSync(wasm);
         const mine = new SyntaxError('of the host');

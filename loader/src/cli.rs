@@ -12,6 +12,7 @@ mod replay;
 mod run;
 mod sdk;
 mod values;
+mod wasi;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -64,7 +65,7 @@ const BAD_INPUT: u8 = 2;
 /// Runs the command that the process was started with. A fault of the arguments exits with 2, as clap does.
 pub fn main() -> ExitCode {
     silence_compiler();
-    match Cli::parse().command {
+    match Cli::parse_from(values::attached(std::env::args_os())).command {
         Command::Run(args) => run::main(&args),
         Command::Sdk(args) => sdk::main(&args),
         Command::Doctor(args) => doctor::main(&args),

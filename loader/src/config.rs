@@ -5,6 +5,7 @@ use std::time::Duration;
 use runtime::options::GcOption;
 
 use crate::host::Callback;
+use crate::wasi::Wasi;
 
 /// What an instance is made with. [`Config::default`] bounds nothing but the wasm stack.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Config {
     pub max_handles: Option<u64>,
     /// Bytes that programs may print.
     pub max_output: Option<u64>,
+    /// What programs that import WASI are shown of it; without it they are refused.
+    pub wasi: Option<Wasi>,
     /// Keep what programs print for [`Instance::take_output`](crate::Instance::take_output), instead of printing it.
     pub capture_output: bool,
 }
@@ -41,6 +44,7 @@ impl Default for Config {
             wasm_stack: 1 << 20,
             max_handles: None,
             max_output: None,
+            wasi: None,
             capture_output: false,
         }
     }

@@ -14,6 +14,7 @@ use crate::imports;
 use crate::limits;
 use crate::link::Decref;
 use crate::program::Program;
+use crate::wasi;
 
 /// Innermost frames that a backtrace keeps. Those beyond the engine's default of 20 are what one looks for when a root
 /// is missing.
@@ -134,7 +135,13 @@ impl RuntimeModule {
         program.validate(&engine)?;
         let deadline = config.timeout.and_then(limits::deadline);
         let module = program.compile(&engine, program.wasm(), deadline)?;
-        let linker = host_linker(&engine)?;
+        let mut linker = host_linker(&engine)?;
+        if config.wasi.is_some() && wasi::is_imported(&module) {
+            for name in wasi::MODULES {
+                wasi::define(&mut linker, name)
+                    .map_err(|error| Error::engine("WASI cannot be defined", &error))?;
+            }
+        }
         let mut store = Store::new(&engine, HostState::default());
         if let Decref::Import(from, name) = decref
             && linker.get(&mut store, from, name).is_err()

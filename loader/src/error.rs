@@ -17,6 +17,10 @@ pub enum Error {
     #[error("{0}")]
     Trap(Box<TrapReport>),
 
+    /// The program ended itself, by WASI's `proc_exit`. That is no failure if the code is 0.
+    #[error("the program ended itself with the code {0}")]
+    Exit(i32),
+
     /// A file or an argument is at fault.
     #[error("{0}")]
     Input(#[from] InputError),
@@ -89,7 +93,10 @@ pub enum Error {
 impl Error {
     /// Whether a file or an argument is at fault, rather than the run.
     pub fn is_bad_input(&self) -> bool {
-        !matches!(self, Self::Trap(_) | Self::OutOfBounds { .. } | Self::ShadowStackFull { .. })
+        !matches!(
+            self,
+            Self::Trap(_) | Self::Exit(_) | Self::OutOfBounds { .. } | Self::ShadowStackFull { .. }
+        )
     }
 
     /// The report, where something trapped.
@@ -130,7 +137,7 @@ impl InputError {
 /// Everything known about a trap at the moment it happened.
 ///
 /// [`Display`](fmt::Display) is one line. [`Report`](crate::report::Report) says it at length.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TrapReport {
     /// The row of the runtime's error table, where the runtime trapped on purpose.
     pub code: Option<&'static ErrorInfo>,
@@ -144,6 +151,8 @@ pub struct TrapReport {
     pub backtrace: Vec<Frame>,
     /// The size that memory would have had, where the host refused to let it grow.
     pub refused_growth: Option<usize>,
+    /// The host found the shadow stack overrun when the call was over; `code` says so, and `message` how the call ended.
+    pub overrun: bool,
 }
 
 impl fmt::Display for TrapReport {

@@ -4,22 +4,19 @@
 //! ([`CallbackCx`](crate::CallbackCx)) share them.
 
 use std::fmt;
-use std::time::Instant;
 
 use runtime::error::{ErrorCode, error_info};
 use runtime::options::{GcOption, OPTIONS};
 use runtime::stats::Stat;
 use wasmtime::{
-    AsContext, AsContextMut, FuncType, Global, Instance, Memory, Module, StoreContextMut, Trap,
-    TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults, format_err,
+    AsContext, AsContextMut, FuncType, Global, Instance, Memory, Module, StoreContextMut,
+    TypedFunc, Val, WasmParams, WasmResults,
 };
 
-use crate::error::{Error, TrapReport};
+use crate::error::Error;
 use crate::host::HostState;
-use crate::limits::LOOK;
 use crate::link::marker::Marker;
 use crate::merged::{RuntimeCode, Signature};
-use crate::report;
 
 /// An address in linear memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +131,11 @@ exports! {
     gc_last_error_arg: () => u32;
 }
 
+/// An export was called that a linked module does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not exported: link with --export-runtime")]
+pub(crate) struct LeftOut(&'static str);
+
 struct Find<'a> {
     cx: StoreContextMut<'a, HostState>,
     instance: &'a Instance,
@@ -168,9 +170,7 @@ impl Find<'_> {
     ) -> Result<Func<P, R>, Error> {
         let found = if self.is_left_out(export) {
             let ty = FuncType::new(self.cx.engine(), P::types(), R::types());
-            wasmtime::Func::new(&mut self.cx, ty, move |_, _, _| {
-                Err(format_err!("{export} is not exported: link with --export-runtime"))
-            })
+            wasmtime::Func::new(&mut self.cx, ty, move |_, _, _| Err(LeftOut(export).into()))
         } else {
             let name = self.named(export);
             self.instance
@@ -220,83 +220,6 @@ pub trait Context: AsContextMut<Data = HostState> {}
 impl<C: AsContextMut<Data = HostState>> Context for C {}
 
 impl Exports {
-    /// Calls a function of the runtime; a trap becomes a report.
-    pub(crate) fn call<P: WasmParams, R: WasmResults>(
-        &self,
-        mut cx: impl Context,
-        func: &Func<P, R>,
-        params: P,
-    ) -> Result<R, Error> {
-        match func.call(&mut cx, params) {
-            Ok(results) => Ok(results),
-            Err(error) => Err(self.trapped(cx, error)),
-        }
-    }
-
-    /// Calls a function that only looks, whatever limits of time are in force: what it says is needed after an
-    /// interruption too. It has a limit of its own.
-    fn look<P: WasmParams, R: WasmResults>(
-        &self,
-        mut cx: impl Context,
-        func: &Func<P, R>,
-        params: P,
-    ) -> Result<R, Error> {
-        let mut cx = cx.as_context_mut();
-        if cx.data().blind {
-            let message = "it did not answer in time before, and is not asked again".to_owned();
-            return Err(Error::Trap(Box::new(TrapReport { message, ..TrapReport::default() })));
-        }
-        let fuel = if cx.data().counts_fuel { cx.get_fuel().ok() } else { None };
-        if fuel.is_some() {
-            // Fails only where no fuel is counted.
-            let _ = cx.set_fuel(u64::MAX);
-        }
-        let deadline = cx.data().deadline;
-        if let Some(deadline) = deadline {
-            cx.data_mut().deadline = Some(deadline.max(Instant::now() + LOOK));
-        }
-        let result = func.call(&mut cx, params);
-        if deadline.is_some() {
-            cx.data_mut().deadline = deadline;
-            // It may have passed meanwhile, and its watchdog calls once: let the next call see for itself.
-            cx.set_epoch_deadline(0);
-        }
-        if let Some(fuel) = fuel {
-            let _ = cx.set_fuel(fuel);
-        }
-        if let Err(error) = &result {
-            // Whatever it is, it is no runtime of ours any more.
-            cx.data_mut().blind = error.downcast_ref::<Trap>() == Some(&Trap::Interrupt);
-        }
-        result.map_err(|error| self.trapped(cx, error))
-    }
-
-    /// Finds out all that is known about a failed call.
-    #[cold]
-    pub(crate) fn trapped(&self, mut cx: impl Context, error: wasmtime::Error) -> Error {
-        let backtrace = error.downcast_ref::<WasmBacktrace>();
-        let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
-        let trap = error.downcast_ref::<Trap>().copied();
-        // The runtime stores its error and executes `unreachable`: only then is the stored error this one's cause. An
-        // older one stays readable for as long as the instance lives.
-        let own = trap == Some(Trap::UnreachableCodeReached)
-            && frames.first().is_some_and(|frame| self.code.has(frame));
-        let mut cx = cx.as_context_mut();
-        let state = cx.data_mut();
-        let mut found = TrapReport {
-            trap,
-            message: report::cause(&error),
-            backtrace: frames.iter().map(|frame| report::frame(frame, &state.modules)).collect(),
-            refused_growth: state.refused_growth.take(),
-            ..TrapReport::default()
-        };
-        if own && let Some((code, arg)) = self.last_error(&mut cx) {
-            found.code = error_info(code as u32);
-            found.arg = arg;
-        }
-        Error::Trap(Box::new(found))
-    }
-
     pub(crate) fn alloc(&self, cx: impl Context, size: u32) -> Result<Ptr, Error> {
         self.call(cx, &self.alloc, size).map(Ptr)
     }

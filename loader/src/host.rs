@@ -17,11 +17,13 @@ use std::time::Instant;
 use runtime::stats::Stat;
 use wasmtime::{AsContextMut, Caller, Linker, StoreContextMut, format_err};
 
+use crate::calls::Guard;
 use crate::error::Error;
 use crate::exports::{Exports, Ptr};
 use crate::handles::{HandleStore, StoreFull};
 use crate::limits::MemoryLimit;
 use crate::report::{self, ModuleInfo};
+use crate::wasi::{self, Stream, Wasi};
 
 /// The name of the module that this host's imports live in.
 pub const MODULE: &str = "host";
@@ -78,6 +80,18 @@ impl Output {
     }
 }
 
+impl Output {
+    /// What was printed before comes before what is printed elsewhere now.
+    fn flush(&mut self) -> wasmtime::Result<()> {
+        match self {
+            Self::Captured(_) => Ok(()),
+            Self::Stdout(stdout) => stdout
+                .flush()
+                .map_err(|error| format_err!("cannot write to standard output: {error}")),
+        }
+    }
+}
+
 /// The data of a store: everything that host functions and limits work on.
 pub struct HostState {
     pub(crate) handles: HandleStore,
@@ -92,8 +106,17 @@ pub struct HostState {
     pub(crate) memory: MemoryLimit,
     /// The size that memory would have had at the last refusal since the last report.
     pub(crate) refused_growth: Option<usize>,
-    /// Set when the runtime took too long to be looked at.
+    /// Set when the runtime failed to answer a question.
     pub(crate) blind: bool,
+    /// What programs are shown of WASI, if anything.
+    pub(crate) wasi_given: Option<Wasi>,
+    /// Set up when the first program is instantiated that imports it.
+    pub(crate) wasi: Option<Box<wasi::State>>,
+    /// A question is being asked.
+    pub(crate) looking: bool,
+    /// Calls that are under way.
+    pub(crate) calls: u32,
+    pub(crate) guard: Guard,
     /// Bytes that programs may print, and have printed.
     pub(crate) max_output: Option<u64>,
     printed: u64,
@@ -118,20 +141,45 @@ impl HostState {
             memory: MemoryLimit::of(max_memory),
             refused_growth: None,
             blind: false,
+            wasi_given: None,
+            wasi: None,
+            looking: false,
+            calls: 0,
+            guard: Guard::default(),
             max_output: None,
             printed: 0,
             counts_fuel: false,
         }
     }
 
+    /// Fails inside a question: what only looks has nothing to do with the host.
+    pub(crate) fn serves(&self) -> wasmtime::Result<()> {
+        if self.looking {
+            return Err(format_err!("the runtime called the host instead of answering a question"));
+        }
+        Ok(())
+    }
+
     /// Prints for a program.
     fn print(&mut self, bytes: &[u8]) -> wasmtime::Result<()> {
+        self.serves()?;
+        self.print_to(Stream::Output, bytes)
+    }
+
+    /// Prints for a program to one of its streams. What goes to standard error is not captured.
+    pub(crate) fn print_to(&mut self, stream: Stream, bytes: &[u8]) -> wasmtime::Result<()> {
         self.printed = self.printed.saturating_add(bytes.len() as u64);
         match self.max_output {
             Some(max) if self.printed > max => {
                 Err(format_err!("the program has printed more than the {max} bytes it may"))
             }
-            _ => self.output.write(bytes),
+            _ if stream == Stream::Output => self.output.write(bytes),
+            _ => {
+                self.output.flush()?;
+                // Where standard error is closed nobody listens.
+                let _ = io::stderr().write_all(bytes);
+                Ok(())
+            }
         }
     }
 
@@ -270,6 +318,7 @@ impl<'a> CallbackCx<'a> {
 
 fn told(mut caller: Caller<'_, HostState>, kind: u32, handle: u32) -> wasmtime::Result<()> {
     let state = caller.data_mut();
+    state.serves()?;
     // A breach stays in the store for the audit: stopping here would hide what comes after it.
     let _ = state.handles.tell(kind, handle);
     match &state.callback {
@@ -282,6 +331,7 @@ fn told(mut caller: Caller<'_, HostState>, kind: u32, handle: u32) -> wasmtime::
 }
 
 fn handle_new(mut caller: Caller<'_, HostState>, kind: u32, value: i64) -> wasmtime::Result<u32> {
+    caller.data().serves()?;
     let made: Result<u32, StoreFull> = caller.data_mut().handles.try_insert(kind, value);
     Ok(made?)
 }

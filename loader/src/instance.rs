@@ -9,6 +9,7 @@ use runtime::options::GcOption;
 use runtime::stats::Stat;
 use wasmtime::{IntoFunc, Linker, Store};
 
+use crate::calls::Guard;
 use crate::config::Config;
 use crate::engine::{EngineKey, RuntimeModule};
 use crate::error::Error;
@@ -71,6 +72,7 @@ impl Instance {
         let mut store = Store::new(&runtime.engine, state);
         store.limiter(|state| state);
         store.data_mut().max_output = config.max_output;
+        store.data_mut().wasi_given = config.wasi.clone();
         store.data_mut().modules.push(ModuleInfo {
             module: runtime.module.clone(),
             name: runtime.name.clone(),
@@ -108,6 +110,10 @@ impl Instance {
         };
         let exports = Exports::find(&mut store, code, &made, &runtime.name, marker)?;
         let exports = Arc::new(exports);
+        let mut unset = [0; 4];
+        let _ = exports.read(&store, exports.gc_stack_limit, &mut unset);
+        let unset = u32::from_le_bytes(unset);
+        store.data_mut().guard = Guard { unset, set: ::runtime::SHADOW_STACK_GUARD };
         store.data_mut().exports = Some(Arc::clone(&exports));
         let linker = runtime.linker.clone();
         let key = runtime.key;

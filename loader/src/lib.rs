@@ -9,6 +9,7 @@
 //! * [`exports`] is the one place that knows the runtime's exports by name;
 //! * [`host`] is the other side: what module `host` gives to the runtime and to programs;
 //! * [`link`] makes one module of a program and the runtime instead;
+//! * [`wasi`] is the other thing that programs may import: arguments, files, clocks;
 //! * [`handles`] is the host's handle store, whose audit says what became of each handle;
 //! * [`scope`] holds roots for as long as a Rust scope lasts;
 //! * [`limits`] bounds memory, time and stack;
@@ -33,6 +34,7 @@
 //! # Ok::<(), loader::Error>(())
 //! ```
 
+mod calls;
 pub mod cli;
 pub mod config;
 pub mod doctor;
@@ -55,6 +57,7 @@ pub mod report;
 pub mod scope;
 pub mod sdk;
 pub mod stress;
+pub mod wasi;
 
 pub use config::Config;
 pub use engine::RuntimeModule;
@@ -66,6 +69,7 @@ pub use instance::Instance;
 pub use limits::with_stack;
 pub use program::{Linked, Program};
 pub use scope::RootScope;
+pub use wasi::Wasi;
 
 pub use runtime::error::{ErrorCode, ErrorInfo};
 pub use runtime::options::GcOption;

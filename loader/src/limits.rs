@@ -14,8 +14,8 @@ use crate::host::HostState;
 /// How often a watchdog looks again after its deadline.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// What a call that only looks at the runtime may take when a program's time is up. A heap that the program has
-/// overwritten may be one that takes for ever to look at.
+/// Time of a question to the runtime when a program's own is up. A heap that the program has overwritten may be one that
+/// takes for ever to look at.
 pub(crate) const LOOK: Duration = Duration::from_secs(2);
 
 /// Stops a store's calls at a point in time.
@@ -129,7 +129,7 @@ impl ResourceLimiter for HostState {
         let total = self.memory.used.saturating_add(growth);
         let refused = self.memory.refused.contains(&self.memory.asked);
         self.memory.asked += 1;
-        let permitted = !refused && self.memory.max.is_none_or(|max| total <= max);
+        let permitted = !refused && !self.looking && self.memory.max.is_none_or(|max| total <= max);
         if permitted {
             self.memory.used = total;
             self.memory.pending = growth;
@@ -154,7 +154,7 @@ impl ResourceLimiter for HostState {
     ) -> wasmtime::Result<bool> {
         let growth = desired.saturating_sub(current);
         let total = self.memory.elements.saturating_add(growth);
-        let permitted = self.memory.max.is_none() || total <= TABLE_ELEMENTS;
+        let permitted = !self.looking && (self.memory.max.is_none() || total <= TABLE_ELEMENTS);
         self.memory.pending_elements = if permitted { growth } else { 0 };
         self.memory.elements += self.memory.pending_elements;
         Ok(permitted)

@@ -27,6 +27,8 @@ pub(crate) struct Merged {
     start: Option<String>,
     /// Exports that are there for a host: none of the program's.
     hidden: HashSet<String>,
+    /// None of its code has run yet.
+    is_new: bool,
 }
 
 impl Merged {
@@ -83,11 +85,12 @@ impl Instance {
             .map_err(|error| wrong(format!("not a valid module: {error}")))?;
         let module = RuntimeModule::linked(&program.with_wasm(wasm), &marker.decref, config)?;
         let (mut instance, made) = Self::make(&module, config, Some(&marker))?;
+        instance.give_wasi(&module.module)?;
         let mut hidden: HashSet<String> = start.clone().into_iter().collect();
         if !marker.complete {
             hidden.extend(AFTER_A_TRAP.map(|name| format!("{}{name}", marker.prefix)));
         }
-        instance.merged = Some(Merged { marker, instance: made, start, hidden });
+        instance.merged = Some(Merged { marker, instance: made, start, hidden, is_new: true });
         instance.configured(config)
     }
 
@@ -95,8 +98,11 @@ impl Instance {
     pub(crate) fn start_merged(&mut self, program: &Program) -> Result<Option<Linked>, Error> {
         let Some(merged) = &mut self.merged else { return Ok(None) };
         let linked = Linked::new(program, merged.instance);
-        if let Some(start) = merged.start.take() {
-            linked.call(self, &start, &[])?;
+        if std::mem::take(&mut merged.is_new) {
+            if let Some(start) = merged.start.take() {
+                linked.call(self, &start, &[])?;
+            }
+            linked.initialize(self)?;
         }
         Ok(Some(linked))
     }

@@ -28,6 +28,9 @@ use outline::Outline;
 /// was compiled for. It is compared before any of the program's code runs.
 pub const ABI_REQUIRED: &str = "gc_abi_required";
 
+/// A reactor exports a function of this name, without parameters and results, to be called once before any other.
+pub const INITIALIZE: &str = "_initialize";
+
 /// Bytes that a file may have.
 const MAX_FILE: u64 = 512 << 20;
 
@@ -234,7 +237,7 @@ pub struct Linked {
 }
 
 impl Instance {
-    /// Instantiates a program against this runtime, and runs its start function.
+    /// Instantiates a program against this runtime, and runs its start function and what it exports as [`INITIALIZE`].
     pub fn instantiate(&mut self, program: &Program) -> Result<Linked, Error> {
         if let Some(linked) = self.start_merged(program)? {
             return Ok(linked);
@@ -253,6 +256,7 @@ impl Instance {
         program.check_abi()?;
         let deadline = self.store.data().deadline;
         let module = program.compile(self.store.engine(), wasm, deadline)?;
+        self.give_wasi(&module)?;
         imports::check(&module, &self.linker, &mut self.store, false)
             .map_err(|cause| InputError::new(&program.name, cause))?;
         self.store.data_mut().modules.push(ModuleInfo {
@@ -261,13 +265,20 @@ impl Instance {
             exports: program.function_exports.clone(),
             origin,
         });
+        let begun = self.exports.begin(&mut self.store);
         match self.linker.instantiate(&mut self.store, &module) {
-            Ok(instance) => Ok(Linked::new(program, instance)),
-            Err(error) if error.is::<WasmBacktrace>() || ran_out(&error) => {
-                Err(self.exports.trapped(&mut self.store, error))
+            Ok(instance) => {
+                self.exports.ended(&mut self.store, begun)?;
+                let linked = Linked::new(program, instance);
+                linked.initialize(self)?;
+                Ok(linked)
             }
-            // None of its code was running: what it declares cannot be had.
+            Err(error) if error.is::<WasmBacktrace>() || ran_out(&error) => {
+                Err(self.exports.failed(&mut self.store, begun, error))
+            }
+            // None of its code was running: what it declares is not to be had.
             Err(error) => {
+                self.exports.ended(&mut self.store, begun)?;
                 let cause = report::cause(&error);
                 let advice = match error.downcast_ref::<Trap>() {
                     Some(Trap::MemoryOutOfBounds) => {
@@ -310,6 +321,22 @@ impl Linked {
         self.instance
     }
 
+    /// Calls the function that a reactor exports to be called once, before any other. A function of another type that has
+    /// its name is an ordinary export.
+    pub(crate) fn initialize(&self, runtime: &mut Instance) -> Result<(), Error> {
+        if !self.is_reactor(runtime) {
+            return Ok(());
+        }
+        self.call(runtime, INITIALIZE, &[]).map(drop)
+    }
+
+    /// Whether [`INITIALIZE`] is called when the program is instantiated.
+    pub(crate) fn is_reactor(&self, runtime: &mut Instance) -> bool {
+        let found = self.instance.get_func(&mut runtime.store, INITIALIZE);
+        let ty = found.map(|function| function.ty(&runtime.store));
+        ty.is_some_and(|ty| ty.params().len() == 0 && ty.results().len() == 0)
+    }
+
     /// The names of the exported functions, in the program's order. What `loader link` added for hosts is not among them.
     pub fn functions(&self, runtime: &mut Instance) -> Vec<String> {
         let all = self.instance.exports(&mut runtime.store);
@@ -345,7 +372,12 @@ impl Linked {
         Ok(self.function(runtime, name)?.ty(&runtime.store))
     }
 
-    /// Calls an exported function.
+    /// Calls an exported function. After a call that failed `gc_sp` is what it was before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] where there is no such function, or the arguments do not fit it; [`Error::Trap`] where the call
+    /// trapped, or has overrun the shadow stack.
     pub fn call(
         &self,
         runtime: &mut Instance,
@@ -368,9 +400,10 @@ impl Linked {
             return Err(InputError::new(&self.name, cause).into());
         }
         let mut results = vec![Val::I32(0); ty.results().len()];
+        let begun = runtime.exports.begin(&mut runtime.store);
         match function.call(&mut runtime.store, args, &mut results) {
-            Ok(()) => Ok(results),
-            Err(error) => Err(runtime.exports.trapped(&mut runtime.store, error)),
+            Ok(()) => runtime.exports.ended(&mut runtime.store, begun).map(|()| results),
+            Err(error) => Err(runtime.exports.failed(&mut runtime.store, begun, error)),
         }
     }
 }

@@ -183,6 +183,9 @@ impl fmt::Display for Report<'_> {
             Some(row) => {
                 write!(f, "{}: {}", row.name, row.meaning)?;
                 write!(f, "\n  argument    {}: {}", argument(row, trap.arg), row.argument)?;
+                if trap.overrun {
+                    write!(f, "\n  found       at the end of the call: {}", trap.message)?;
+                }
             }
             None => write!(f, "the program trapped: {}", trap.message)?,
         }

@@ -428,3 +428,57 @@ fn a_folder_for_object_files_that_cannot_be_written_is_refused() {
     let left: Vec<_> = std::fs::read_dir(&folder).expect("it is there").collect();
     assert_eq!(left.len(), 1, "no file is left over: {left:?}");
 }
+
+/// Whatever the parser of options takes for one.
+#[test]
+fn negative_numbers_in_any_spelling_are_arguments() {
+    let path = file(
+        "negative.wat",
+        "(module (func (export \"f\") (param f64) (result f64) local.get 0) (func (export \"g\") (param i32 i64) (result i32 i64) local.get 0 local.get 1))",
+    );
+    let path = text(&path);
+    for (number, shown) in [
+        ("-1.5e-31", "-0.00000000000000000000000000000015"),
+        ("-inf", "-inf"),
+        ("-nan", "NaN"),
+        ("-.5", "-0.5"),
+        ("-0", "-0"),
+        ("1e3", "1000"),
+    ] {
+        for args in
+            [&["--invoke", "f", number, "--verify"][..], &["--verify", "--invoke", "f", number]]
+        {
+            let output = loader(&[&["run", path], args].concat());
+            assert_eq!(
+                stdout(&output).lines().next(),
+                Some(shown),
+                "{args:?}: {}",
+                stderr(&output)
+            );
+        }
+        let output = loader(&["doctor", path, "--invoke", "f", number]);
+        assert_eq!(stdout(&output).lines().next(), Some(shown), "{number}: {}", stderr(&output));
+    }
+    let output = loader(&["run", path, "--invoke", "g", "-0x10", "-1_000", "--eager"]);
+    assert_eq!(stdout(&output), "-16\n-1000\n", "{}", stderr(&output));
+    refused(&["run", path, "--invoke", "f", "--quiet"], &["--quiet"]);
+    refused(&["run", path, "--invoke"], &["--invoke"]);
+}
+
+/// The order that `docs/linking.md` gives: the object, then the handle.
+#[test]
+fn a_wrapper_that_is_not_allocated_leaves_no_handle() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/linking.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let program =
+        page.split("```wat file=wrap.wat\n").nth(1).and_then(|rest| rest.split("```").next());
+    let program = program
+        .expect("the page has the program")
+        .replace("(call $alloc (i32.const 8))", "(call $alloc (i32.const -1))")
+        .replace("(call $alloc_atomic (i32.const 8))", "(call $alloc_atomic (i32.const -1))");
+    let output =
+        loader(&["run", text(&file("wrap-refused.wat", program)), "--invoke", "main", "5"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("SIZE_TOO_LARGE") && said.contains("handles     none alive"), "{said}");
+}

@@ -201,3 +201,189 @@ fn a_poisoned_address_is_explained() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("0xdbdbdbdf is poison"), "{said}");
 }
+
+/// What has been caught needs the payload after a collection that came while the exception was on its way.
+#[test]
+fn advice_for_an_exceptions_payload_can_be_followed() {
+    let program = |before: &str, after: &str, thrower: &str| {
+        format!(
+            r#"(module
+  (import "runtime" "memory" (memory 1))
+  (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
+  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (import "runtime" "gc_pin" (func $pin (param i32)))
+  (import "runtime" "gc_unpin" (func $unpin (param i32)))
+  (tag $e (param i32))
+  (global $kept (mut i32) (i32.const 0))
+  (func $new (result i32) (call $alloc (i32.const 8)))
+  (func $thrower (result i32)
+    (local $o i32)
+    (local.set $o (call $new))
+    (i32.store (local.get $o) (i32.const 42))
+    {before}
+    {thrower})
+  (func $middle (result i32)
+    (local $x exnref) (local $o i32)
+    (block $h (result exnref)
+      (try_table (catch_all_ref $h) (local.set $o (call $thrower)))
+      (drop (call $new))
+      (return (local.get $o)))
+    (local.set $x)
+    (drop (call $new))
+    (throw_ref (local.get $x)))
+  (func (export "main") (result i32)
+    (local $o i32)
+    (block $done
+      (block $h (result i32)
+        (try_table (catch $e $h) (local.set $o (call $middle)))
+        (br $done))
+      (local.set $o))
+    {after}
+    (i32.load (local.get $o))))"#
+        )
+    };
+    let thrown = program("", "", "(throw $e (local.get $o))");
+    let said = stderr(&loader(&["doctor", &file("doctor-thrown.wat", thrown)]));
+    let advice = said.lines().find(|line| line.contains("what to do")).unwrap_or_default();
+    assert!(
+        advice.contains("`thrower` throws the object")
+            && advice.contains("gc_pin before `throw`")
+            && advice.contains("such as `main`"),
+        "{said}"
+    );
+    // The advice, followed.
+    let pinned = program(
+        "(call $pin (local.get $o))",
+        "(call $unpin (local.get $o))",
+        "(throw $e (local.get $o))",
+    );
+    let output = loader(&["doctor", &file("doctor-pinned.wat", pinned)]);
+    assert_eq!(
+        (stdout(&output).trim(), output.status.code()),
+        ("42", Some(0)),
+        "{}",
+        stderr(&output)
+    );
+    // An object that is returned is at hand where it came to: `main` has it later.
+    let returned = program("", "", "(local.get $o)");
+    let output = loader(&["doctor", &file("doctor-returned.wat", returned), "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let found = &json["diagnosis"];
+    assert_eq!(found["culprit"]["function"], "middle", "{found:#}");
+    assert!(
+        found["advice"].as_str().unwrap_or_default().starts_with("`middle` has the object"),
+        "{found:#}"
+    );
+}
+
+/// The same call again: the object is from the call before, and can be rooted before this one.
+#[test]
+fn an_object_from_an_earlier_call_is_rooted_before_the_next() {
+    let wat = r#"(module
+  (import "runtime" "memory" (memory 1))
+  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (func $new (result i32) (call $alloc (i32.const 8)))
+  (func (export "main") (result i32)
+    (local $first i32) (local $last i32)
+    (loop $again
+      (local.set $first (local.get $last))
+      (local.set $last (call $new))
+      (br_if $again (i32.eqz (local.get $first))))
+    (i32.load (local.get $first))))"#;
+    let output = loader(&["doctor", &file("doctor-again.wat", wat), "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let found = &json["diagnosis"];
+    assert_eq!(found["culprit"]["function"], "main", "{found:#}");
+    assert!(
+        found["advice"].as_str().unwrap_or_default().starts_with("`main` needs the object after"),
+        "{found:#}"
+    );
+}
+
+/// An overrun spoils memory: it is said, with or without a collection, and no root is looked for.
+#[test]
+fn an_overrun_of_the_shadow_stack_is_not_taken_for_a_missing_root() {
+    let wat = r#"(module
+  (import "runtime" "memory" (memory 1))
+  (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
+  (import "runtime" "gc_program_base" (global $base i32))
+  (import "runtime" "gc_init" (func $gc_init (param i32)))
+  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (func $deep (param $n i32)
+    (i32.store (global.get $gc_sp) (local.get $n))
+    (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4)))
+    (if (local.get $n) (then (call $deep (i32.sub (local.get $n) (i32.const 1)))))
+    (global.set $gc_sp (i32.sub (global.get $gc_sp) (i32.const 4))))
+  (func $main (export "main") (param $n i32) (result i32)
+    (call $gc_init (i32.add (global.get $base) (i32.const 8)))
+    (i32.store offset=4 (global.get $base) (i32.const 42))
+    (drop (call $alloc (i32.const 8)))
+    (call $deep (local.get $n))
+    (i32.load offset=4 (global.get $base)))
+  (func (export "allocating") (param $n i32) (result i32)
+    (drop (call $main (local.get $n)))
+    (call $alloc (i32.const 8)))
+  (func (export "trapping") (param $n i32) (result i32)
+    (i32.load (i32.sub (call $main (local.get $n)) (i32.const 100000)))))"#;
+    let path = file("doctor-overrun.wat", wat);
+    for command in ["run", "doctor"] {
+        let call = |entry: &str, n: &str| loader(&[command, &path, "--invoke", entry, n]);
+        let fine = call("main", "100000");
+        assert_eq!(
+            (stdout(&fine).trim(), fine.status.code()),
+            ("42", Some(0)),
+            "{}",
+            stderr(&fine)
+        );
+        for entry in ["main", "allocating", "trapping"] {
+            let output = call(entry, "140000");
+            let said = stderr(&output);
+            assert_eq!(
+                (stdout(&output), output.status.code()),
+                (String::new(), Some(1)),
+                "{command} {entry}: {said}"
+            );
+            assert!(
+                said.starts_with("error: SHADOW_STACK_OVERFLOW: "),
+                "{command} {entry}: {said}"
+            );
+            assert!(!said.contains("root"), "{command} {entry}: {said}");
+        }
+    }
+}
+
+/// A function that has no room for checks is left out, and said to be; the others are watched.
+#[test]
+fn a_function_that_is_too_large_for_checks_is_left_out_with_a_warning() {
+    let wat = |locals: usize, padding: usize| {
+        let padding = "(i32.store (i32.const 0) (i32.const 0))".repeat(padding);
+        format!(
+            r#"(module
+  (import "runtime" "memory" (memory 1))
+  (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+  (func $large (result i32) (local $p i32) (local {}) (local.set $p (call $alloc (i32.const 8))) {padding} (local.get $p))
+  (func $small (result i32)
+    (local $p i32)
+    (local.set $p (call $large))
+    (drop (call $large))
+    (i32.load (local.get $p)))
+  (func (export "main") (result i32) (call $small)))"#,
+            "i64 ".repeat(locals)
+        )
+    };
+    let binary = |wat: String| wat::parse_str(wat).expect("it is valid");
+    for (name, locals, padding, is_warned) in [
+        ("locals", 49_999, 0, true),
+        ("fitting", 49_990, 0, false),
+        // 7.6 MB with checks, and well below that without
+        ("body", 10, 300_000, true),
+    ] {
+        let path = file(&format!("doctor-{name}.wasm"), binary(wat(locals, padding)));
+        let output = loader(&["doctor", &path]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        assert_eq!(said.contains("!large is too large to be watched"), is_warned, "{name}: {said}");
+        assert!(said.contains("a root is missing") && said.contains("!small"), "{name}: {said}");
+        assert!(said.contains("`small` needs the object after this call"), "{name}: {said}");
+    }
+}

@@ -80,6 +80,7 @@ fn hostile_modules_do_no_harm() {
         "Calls: NOT_AN_OBJECT",
         "Mutant: refused",
         "Linked: ",
+        "Lying: ",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
@@ -306,6 +307,66 @@ fn a_runtime_that_does_not_answer_is_left_alone() {
         let (code, said) = run(name, &wat, &[args, &["--timeout", "1"]].concat());
         assert!(matches!(code, Some(1 | 2)), "{name}: {code:?} {said}");
         assert!(began.elapsed() < Duration::from_secs(20), "{name}: {:?}", began.elapsed());
+    }
+}
+
+/// A trap is explained by a question to the runtime, and the question traps: it is not explained in its turn.
+#[test]
+fn a_question_that_traps_asks_no_other() {
+    let program = |last_error: &str, extra: &str, main: &str| {
+        format!(
+            r#"(module
+  (import "host" "host_decref_handle" (func $told (param i32 i32)))
+  (import "host" "print_i32" (func $print (param i32)))
+  (import "host" "handle_new" (func $handle_new (param i32 i64) (result i32)))
+  (memory (export "memory") 17)
+  (table $t 1 funcref)
+  (global (export "gc_sp") (mut i32) (i32.const 524224))
+  (func $last (export "gc_last_error") (result i32) {last_error})
+  (func (export "gc_last_error_arg") (result i32) {last_error})
+  {extra}
+  (func (export "main") {main}))"#
+        )
+    };
+    for (name, last_error) in [
+        ("asked-trap.wat", "unreachable"),
+        ("asked-wild.wat", "(i32.load (i32.const -1))"),
+        ("asked-self.wat", "(call $last)"),
+        (
+            "asked-memory.wat",
+            "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) (i32.const 0)",
+        ),
+        (
+            "asked-table.wat",
+            "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1)))) (i32.const 0)",
+        ),
+        ("asked-print.wat", "(loop $l (call $print (i32.const 1)) (br $l)) (i32.const 1)"),
+        (
+            "asked-handles.wat",
+            "(loop $l (drop (call $handle_new (i32.const 1) (i64.const 1))) (br $l)) (i32.const 1)",
+        ),
+        (
+            "asked-told.wat",
+            "(loop $l (call $told (i32.const 1) (i32.const 1)) (br $l)) (i32.const 1)",
+        ),
+        ("asked-endless.wat", "(loop $l (br $l)) (i32.const 1)"),
+        ("asked-nonsense.wat", "(i32.const -7)"),
+    ] {
+        for (form, main) in [("", "unreachable"), ("deep-", "(call $deep (i32.const 5000))")] {
+            let deep = "(func $deep (param i32) (if (i32.eqz (local.get 0)) (then unreachable)) \
+                        (call $deep (i32.sub (local.get 0) (i32.const 1))))";
+            let began = Instant::now();
+            let wat = program(last_error, deep, main);
+            let (code, said) = run(&format!("{form}{name}"), &wat, &["--timeout", "3"]);
+            assert_eq!(code, Some(1), "{name}: {said}");
+            assert!(
+                said.contains("the program trapped: ") && said.contains("handles     none alive"),
+                "{name}: {said}"
+            );
+            assert!(said.len() < 5000, "{name}: {} bytes are said", said.len());
+            // One question has two seconds of its own when the program's are over.
+            assert!(began.elapsed() < Duration::from_secs(20), "{name}: {:?}", began.elapsed());
+        }
     }
 }
 

@@ -48,7 +48,8 @@ struct gc_run { char *next, *end; uint32_t reserved, cell_size; };
 struct gc_run *gc_run(uint32_t size, uint32_t atomic);
 
 /* An object that stands for a value of the host, which is notified when it dies. Make it with alloc_atomic: a handle may
-   look like an address, and would keep another object alive. */
+   look like an address, and would keep another object alive. Allocate it first, then make the handle: if alloc_atomic traps
+   after that, nothing stands for the handle, and nobody lets go of it. */
 GC_SAFEPOINT void register_wrapper(void *object, uint32_t kind, uint32_t handle);
 GC_SAFEPOINT void register_wrapper_sized(void *object, uint32_t kind, uint32_t handle, uint32_t external_bytes);
 /* As register_wrapper, but with an error code instead of a trap; 0 if it is registered. */

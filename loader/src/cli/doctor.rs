@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use serde_json::{Value, json};
 use wasmtime::Val;
 
-use super::run::{entry, limit_hints, on_stack, wasm_stack};
+use super::run::{ended, entry, exit_code, limit_hints, on_stack, wasm_stack};
+use super::wasi::WasiArgs;
 use super::{bad_input, finish, options, values};
 use crate::doctor::{Doctor, Settings};
 use crate::error::{Error, InputError};
@@ -22,7 +24,7 @@ pub(super) struct DoctorArgs {
     /// The program: a .wasm or .wat file
     program: PathBuf,
 
-    /// Call this export with these arguments, instead of `main` or `_start`; numbers, by the function's type
+    /// Call this export with these arguments, instead of `_start` or `main`; numbers, by the function's type
     #[arg(long, num_args = 1.., value_names = ["NAME", "ARGS"], allow_negative_numbers = true)]
     invoke: Vec<String>,
 
@@ -78,6 +80,9 @@ pub(super) struct DoctorArgs {
     /// Native stack for the program's calls
     #[arg(long, value_name = "SIZE", value_parser = options::stack, default_value = "256MiB")]
     stack: u64,
+
+    #[command(flatten)]
+    wasi: WasiArgs,
 }
 
 impl DoctorArgs {
@@ -90,6 +95,7 @@ impl DoctorArgs {
             timeout: self.timeout.0,
             wasm_stack: wasm_stack(self.stack),
             capture_output: self.json,
+            wasi: Some(self.wasi.wasi(&self.program)),
             ..Config::default()
         }
     }
@@ -113,17 +119,24 @@ pub(super) fn main(args: &DoctorArgs) -> ExitCode {
 fn run(args: &DoctorArgs) -> ExitCode {
     match Visit::prepare(args) {
         Ok(mut visit) => {
-            let result = visit.examine(args);
-            match result {
+            let (result, exit) = visit.examine(args);
+            let failed = result.is_err();
+            let code = match result {
                 Err(error) if error.is_bad_input() && visit.doctor.diagnosis().is_none() => {
                     let _ = visit.instance.flush_output();
                     bad_input(&error)
                 }
                 result => visit.print(args, result),
-            }
+            };
+            exit.filter(|_| !failed).map_or(code, exit_code)
         }
         Err(error) => bad_input(&error),
     }
+}
+
+/// Whether the run ended with an overrun of the shadow stack.
+fn is_overrun(result: &Result<Vec<Val>, Error>) -> bool {
+    matches!(result, Err(error) if error.code() == Some(ErrorCode::ShadowStackOverflow))
 }
 
 /// A program and its doctor.
@@ -151,7 +164,17 @@ impl Visit {
         Ok(Self { instance, doctor, libraries, program })
     }
 
-    fn examine(&mut self, args: &DoctorArgs) -> Result<Vec<Val>, Error> {
+    /// What came of it, and the program's exit code if it ended itself with another one than 0.
+    fn examine(&mut self, args: &DoctorArgs) -> (Result<Vec<Val>, Error>, Option<i32>) {
+        let (result, exit) = ended(self.run(args), Vec::new());
+        let last = result.and_then(|results| {
+            self.doctor.finish(&mut self.instance)?;
+            Ok(results)
+        });
+        (last, exit)
+    }
+
+    fn run(&mut self, args: &DoctorArgs) -> Result<Vec<Val>, Error> {
         for (name, program) in &self.libraries {
             let linked = self.doctor.instantiate(&mut self.instance, program)?;
             self.instance.publish(name, &linked)?;
@@ -161,7 +184,6 @@ impl Visit {
         if let Some((entry, texts)) = entry(&linked, &mut self.instance, &args.invoke)? {
             results = self.call(&linked, entry, texts)?;
         }
-        self.doctor.finish(&mut self.instance)?;
         Ok(results)
     }
 
@@ -185,14 +207,16 @@ impl Visit {
             text.push('\n');
         }
         let mut stderr = io::stderr().lock();
-        for suspect in self.doctor.suspects() {
-            let _ = writeln!(stderr, "warning: {}", harmless(&suspect.to_string()));
+        for warning in self.warnings() {
+            let _ = writeln!(stderr, "warning: {}", harmless(&warning));
         }
         let code = match flushed {
             Ok(()) => finish(&text, result.is_ok()),
             failed => super::exit_code(failed, result.is_ok()),
         };
-        let _ = match (self.doctor.diagnosis(), result) {
+        // An overrun of the shadow stack spoils memory, and any object may seem to be missing then.
+        let overrun = is_overrun(&result);
+        let _ = match (self.doctor.diagnosis().filter(|_| !overrun), result) {
             (Some(found), _) => writeln!(stderr, "error: {}", harmless(&found.to_string())),
             (None, Err(Error::Trap(trap))) => {
                 let hints = limit_hints(&trap, args.timeout, args.stack, args.max_memory);
@@ -204,6 +228,17 @@ impl Visit {
             (None, Ok(_)) => writeln!(stderr, "{}", self.clean()),
         };
         code
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let left_out = self.doctor.left_out().into_iter().map(|frame| {
+            format!(
+                "{frame} is too large to be watched: with checks it is beyond what engines take. The rest of the program is \
+                 watched"
+            )
+        });
+        let suspects = self.doctor.suspects().into_iter().map(|suspect| suspect.to_string());
+        left_out.chain(suspects).collect()
     }
 
     /// What can be said of a program in which nothing was found.
@@ -220,18 +255,17 @@ impl Visit {
 
     fn json(&self, result: Result<Vec<Val>, Error>, output: String) -> Value {
         let sum = self.doctor.summary();
-        let suspects: Vec<String> =
-            self.doctor.suspects().iter().map(ToString::to_string).collect();
+        let overrun = is_overrun(&result);
         let (results, error) = match &result {
             Ok(results) => (results.iter().map(values::json).collect(), Value::Null),
             Err(error) => (Value::Null, error.to_string().into()),
         };
         json!({
-            "diagnosis": self.doctor.diagnosis().map_or(Value::Null, |found| found.json()),
+            "diagnosis": self.doctor.diagnosis().filter(|_| !overrun).map_or(Value::Null, |found| found.json()),
             "error": error,
             "results": results,
             "output": output,
-            "warnings": suspects,
+            "warnings": self.warnings(),
             "allocations": sum.allocations,
             "collections": sum.collections,
             "safepoints": sum.safepoints,

@@ -89,6 +89,10 @@ impl Outcome {
         Self { results, failure, stats, audit: instance.handles().audit() }
     }
 
+    pub(super) fn is_success(&self) -> bool {
+        self.failure.is_none()
+    }
+
     /// Breaches of the promise about handles. A program that makes its own numbers has none of ours to be held to.
     fn breaches(&self) -> Vec<String> {
         if self.audit.made == 0 {

@@ -11,17 +11,19 @@ use runtime::options::GcOption;
 use wasmtime::{Trap, Val};
 
 use super::outcome::{Outcome, Printer};
+use super::wasi::WasiArgs;
 use super::{bad_input, options, values};
 use crate::doctor::eager_window;
 use crate::error::{Error, InputError, TrapReport};
 use crate::imports;
+use crate::program::INITIALIZE;
 use crate::{Config, Instance, Linked, Program, RuntimeModule, with_stack};
 
 /// What the thread that runs wasm needs besides wasm's own stack.
 pub(super) const HOST_STACK: usize = 4 << 20;
 
 /// Called if `--invoke` names no function.
-const ENTRIES: [&str; 2] = ["main", "_start"];
+const ENTRIES: [&str; 2] = ["_start", "main"];
 
 /// Arguments of `loader run`.
 #[derive(Args, Debug)]
@@ -29,7 +31,7 @@ pub(super) struct RunArgs {
     /// The program: a .wasm or .wat file
     program: PathBuf,
 
-    /// Call this export with these arguments, instead of `main` or `_start`; numbers, by the function's type
+    /// Call this export with these arguments, instead of `_start` or `main`; numbers, by the function's type
     #[arg(long, num_args = 1.., value_names = ["NAME", "ARGS"], allow_negative_numbers = true)]
     invoke: Vec<String>,
 
@@ -96,6 +98,9 @@ pub(super) struct RunArgs {
     /// Use another build of the runtime
     #[arg(long, value_name = "FILE")]
     runtime: Option<PathBuf>,
+
+    #[command(flatten)]
+    wasi: WasiArgs,
 }
 
 impl RunArgs {
@@ -133,6 +138,7 @@ impl RunArgs {
             timeout: self.timeout.0,
             wasm_stack: wasm_stack(self.stack),
             capture_output: self.json,
+            wasi: Some(self.wasi.wasi(&self.program)),
             ..Config::default()
         }
     }
@@ -163,7 +169,7 @@ fn run(args: &RunArgs) -> ExitCode {
         Ok(session) => session,
         Err(error) => return bad_input(&error),
     };
-    let result = session.execute(args);
+    let (result, exit) = ended(session.execute(args), None);
     if let Err(error) = &result
         && error.is_bad_input()
     {
@@ -174,7 +180,22 @@ fn run(args: &RunArgs) -> ExitCode {
         limit_hints(trap, args.timeout, args.stack, args.max_memory)
     });
     let printer = Printer { json: args.json, stats: args.stats };
-    printer.print(&mut session.instance, &outcome)
+    let code = printer.print(&mut session.instance, &outcome);
+    exit.filter(|_| outcome.is_success()).map_or(code, exit_code)
+}
+
+/// A result in which the program's ending itself is one of the ways to end well, and the code if it is not 0.
+pub(super) fn ended<T>(result: Result<T, Error>, nothing: T) -> (Result<T, Error>, Option<i32>) {
+    match result {
+        Err(Error::Exit(0)) => (Ok(nothing), None),
+        Err(Error::Exit(code)) => (Ok(nothing), Some(code)),
+        other => (other, None),
+    }
+}
+
+/// A program's exit code as that of this process, which has eight bits for it: no code becomes a success by that.
+pub(super) fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from((code & 0xff).max(1) as u8)
 }
 
 /// Everything that was read and checked before anything ran.
@@ -297,6 +318,10 @@ pub(super) fn entry<'a>(
 ) -> Result<Option<(&'a str, &'a [String])>, Error> {
     if let Some((name, arguments)) = invoke.split_first() {
         linked.function(instance, name)?;
+        if name == INITIALIZE && arguments.is_empty() && linked.is_reactor(instance) {
+            // It was called when the program was instantiated, and is to be called once.
+            return Ok(None);
+        }
         return Ok(Some((name, arguments)));
     }
     let functions = linked.functions(instance);
@@ -304,7 +329,7 @@ pub(super) fn entry<'a>(
     if entry.is_none() && !functions.is_empty() {
         let _ = writeln!(
             io::stderr(),
-            "note: {} exports neither `main` nor `_start`, so nothing was called; choose with --invoke: {}",
+            "note: {} exports neither `_start` nor `main`, so nothing was called; choose with --invoke: {}",
             linked.name(),
             imports::list(&functions)
         );

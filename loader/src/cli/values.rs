@@ -1,9 +1,52 @@
 //! Wasm values on the command line.
 
+use std::ffi::OsString;
+
 use serde_json::Value;
 use wasmtime::{FuncType, Val, ValType};
 
 use crate::imports::signature;
+
+/// The words of a command line in which each value of `--invoke` is attached to an option of its own, `--invoke=-1.5e-31`:
+/// for the parser a word that begins with a hyphen is an option, unless it is a plain number.
+pub(super) fn attached(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    const INVOKE: &str = "--invoke";
+    let mut all = Vec::new();
+    let mut words = words.into_iter().peekable();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            all.push(word);
+            all.extend(words);
+            break;
+        }
+        if word != INVOKE {
+            all.push(word);
+            continue;
+        }
+        let mut count = 0;
+        while let Some(value) = words.next_if(|word| !is_option(word)) {
+            let mut attached = OsString::from(format!("{INVOKE}="));
+            attached.push(value);
+            all.push(attached);
+            count += 1;
+        }
+        if count == 0 {
+            // The parser says what is missing.
+            all.push(word);
+        }
+    }
+    all
+}
+
+/// Whether a word is an option, rather than a negative number in any spelling that [`parse`] takes.
+fn is_option(word: &OsString) -> bool {
+    let Some(negative) = word.to_str().and_then(|text| text.strip_prefix('-')) else {
+        return false;
+    };
+    let bare = negative.replace('_', "").to_lowercase();
+    let is_number = bare.starts_with("0x") || !bare.starts_with('-') && bare.parse::<f64>().is_ok();
+    !is_number
+}
 
 /// Reads a function's arguments by its type.
 pub(super) fn parse(function: &str, ty: &FuncType, args: &[String]) -> Result<Vec<Val>, String> {
@@ -99,6 +142,29 @@ pub(super) fn json(value: &Val) -> Value {
 mod tests {
     use super::*;
     use wasmtime::Engine;
+
+    #[test]
+    fn negative_numbers_are_values_and_no_options() {
+        let attached = |line: &str| {
+            let words = attached(line.split(' ').map(OsString::from));
+            let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+            words.join(" ")
+        };
+        assert_eq!(
+            attached(
+                "loader run p --invoke f -1.5e-31 -inf -nan -.5 -0xff -1_0 2 --eager -- --invoke -1"
+            ),
+            "loader run p --invoke=f --invoke=-1.5e-31 --invoke=-inf --invoke=-nan --invoke=-.5 --invoke=-0xff \
+             --invoke=-1_0 --invoke=2 --eager -- --invoke -1"
+        );
+        for same in ["loader run --invoke", "loader run --invoke --json", "loader run p --invoke=f"]
+        {
+            assert_eq!(attached(same), same);
+        }
+        for option in ["--json", "-h", "-o", "--", "--1", "-"] {
+            assert!(is_option(&option.into()), "{option}");
+        }
+    }
 
     fn one(ty: ValType, text: &str) -> Result<String, String> {
         let ty = FuncType::new(&Engine::default(), [ty], []);

@@ -1,6 +1,7 @@
 ;; What instrumented programs call. It has a memory of its own beside the program's, which the host lays out:
 ;;
-;;   0         the call stack: a site (see instrument.rs) for each call that is under way, 2^20 of them, innermost last
+;;   0         the call stack: for each call that is under way its site (see instrument.rs) and how many allocations there
+;;             had been when it began; 2^20 of them, innermost last
 ;;   $slots    for each slot of the shadow stack 16 bytes, of what was seen since the last collection:
 ;;             the value that was popped last, the site that did it, the value overwritten last, the site that did it
 ;;   $shadow   for each 8 bytes of the program's memory one byte: 0, or 1 where an object was freed; 2 at the beginning
@@ -24,6 +25,9 @@
   ;; the highest gc_sp since the host set it last
   (global $high (export "high") (mut i32) (i32.const 0))
 
+  ;; allocations so far
+  (global $made (export "made") (mut i32) (i32.const 0))
+
   ;; The depth of the function that has just been entered.
   (func (export "entered") (result i32)
     global.get $depth)
@@ -31,9 +35,11 @@
   ;; A function of this depth makes a call. Nothing is to be done when it returns, however it does: the caller goes on
   ;; with the depth that it was given.
   (func (export "calling") (param $depth i32) (param $site i32)
-    (i32.store $own
-      (i32.shl (i32.and (local.get $depth) (i32.const 0xfffff)) (i32.const 2))
-      (local.get $site))
+    (i64.store $own
+      (i32.shl (i32.and (local.get $depth) (i32.const 0xfffff)) (i32.const 3))
+      (i64.or
+        (i64.extend_i32_u (local.get $site))
+        (i64.shl (i64.extend_i32_u (global.get $made)) (i64.const 32))))
     (global.set $depth (i32.add (local.get $depth) (i32.const 1))))
 
   ;; A function of this depth makes a tail call: what it calls takes its place.

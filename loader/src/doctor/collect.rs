@@ -11,7 +11,7 @@ use runtime::stats::Stat;
 use super::objects::{Call, Death, Holder, Id, Loss, Objects};
 use super::stacks::FIRST;
 use super::state::{LOG_BYTES, State};
-use super::trace::TraceId;
+use super::trace::{Trace, TraceId};
 use crate::exports::Context;
 use crate::report::POISON_BYTE;
 
@@ -226,6 +226,8 @@ impl State {
 
     /// Notes of the dead what is known of their end.
     fn bury(&mut self, cx: &impl Context, dead: &[Id], high: u32, during: Call, trace: TraceId) {
+        let depth = self.traces.get(trace).depth;
+        let stack = self.checks.memory.data(cx);
         for &id in dead {
             let object = self.objects.get(id);
             let loss = Loss::Held { by: object.holder, collection: object.marked };
@@ -235,6 +237,7 @@ impl State {
                 during,
                 trace,
                 loss,
+                begun_before: Trace::begun_before(stack, depth, object.number),
                 carried: None,
             };
             self.objects.bury(id, death);

@@ -56,6 +56,17 @@ impl fmt::Display for Touch {
     }
 }
 
+/// What to do about a missing root: where the object is at hand, and can be rooted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The culprit had it before the call that collected, and needs it after: it pushes it before.
+    PushBefore,
+    /// It was allocated inside the culprit's caller's call. The culprit has it when it makes the call that collects.
+    PushWhereItIs,
+    /// This function threw it: an exception's payload is no root. It is pinned there, and unpinned by who catches it.
+    PinBeforeThrow(Frame),
+}
+
 /// A missing root.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
@@ -88,6 +99,8 @@ pub struct Diagnosis {
     pub carried: Option<(u32, Vec<Frame>)>,
     /// The function that needed the object across the collection, at its call that led to it.
     pub culprit: Option<Frame>,
+    /// What to do.
+    pub remedy: Remedy,
     /// What held the object last.
     pub last: String,
 }
@@ -107,7 +120,7 @@ impl State {
         let freed = traces.get(death.trace);
         // The first that is known to have believed in it, after the collection.
         let believer = death.carried.as_ref().map_or(trace, |carried| &carried.trace);
-        let culprit = traces.fork(freed, believer).and_then(|site| traces.frame(site));
+        let (culprit, remedy) = self.held(object, death, believer);
         let found = Diagnosis {
             touch,
             touched: traces.frames(trace),
@@ -126,11 +139,34 @@ impl State {
                 .as_ref()
                 .map(|carried| (carried.at, traces.frames(&carried.trace))),
             culprit,
+            remedy,
             last: self.last_root(death),
         };
         let error = wasmtime::format_err!("the program {}", found.touch);
         self.found.get_or_insert(Box::new(found));
         error
+    }
+
+    /// The function that held the object without a root for it, at its call that led to the collection, and what it can do.
+    fn held(&self, object: &Object, death: &Death, believer: &Trace) -> (Option<Frame>, Remedy) {
+        let traces = &self.traces;
+        let freed = traces.get(death.trace);
+        let frame = |(_, site): (u32, Site)| traces.frame(site);
+        let Some(held) = traces.fork(freed, believer) else { return (None, Remedy::PushBefore) };
+        let (position, _) = held;
+        if position >= death.begun_before {
+            return (frame(held), Remedy::PushBefore);
+        }
+        // It was allocated inside this call of the believer's, who has not had it before.
+        let made = traces.get(object.trace);
+        let thrown = self.thrown.iter().filter(|&(_, &made)| made >= object.number);
+        if let Some(by) = traces.innermost_with(made, position, thrown.map(|(&site, _)| site))
+            && let Some(by) = traces.frame(by)
+        {
+            return (frame(held), Remedy::PinBeforeThrow(by));
+        }
+        let holder = traces.fork(freed, made).unwrap_or(held);
+        (frame(holder), Remedy::PushWhereItIs)
     }
 
     fn last_root(&self, death: &Death) -> String {
@@ -181,13 +217,28 @@ impl Diagnosis {
     /// What to do about it.
     fn advice(&self) -> String {
         let while_it = format!("while {} collects", self.during);
-        match &self.culprit {
-            Some(frame) => format!(
+        match (&self.remedy, &self.culprit) {
+            (Remedy::PinBeforeThrow(by), catcher) => {
+                let caught = catcher
+                    .as_ref()
+                    .map_or(String::new(), |frame| format!(", such as {}", name(frame)));
+                format!(
+                    "{} throws the object, an exception's payload is no root, and nothing else roots it {while_it}: call \
+                     gc_pin before `throw`, and gc_unpin where it is caught and needed{caught}",
+                    name(by)
+                )
+            }
+            (Remedy::PushWhereItIs, Some(frame)) => format!(
+                "{} has the object when it makes this call, and nothing roots it {while_it}: \
+                 push it on the shadow stack before",
+                name(frame)
+            ),
+            (_, Some(frame)) => format!(
                 "{} needs the object after this call, and nothing roots it {while_it}: \
                  push it on the shadow stack before",
                 name(frame)
             ),
-            None => {
+            (_, None) => {
                 format!("nothing roots the object {while_it}: push it on the shadow stack before")
             }
         }

@@ -48,7 +48,13 @@ pub(super) struct Instrumented {
     pub(super) imported: (u32, u32),
     /// How many calls it has of functions that may collect.
     pub(super) safepoints: u64,
+    /// The numbers of functions that are as they were: checks would make them larger than engines take.
+    pub(super) left_out: Vec<u32>,
 }
+
+/// Locals, parameters among them, that an engine takes of a function, and bytes of its body.
+const MAX_LOCALS: u32 = 50_000;
+const MAX_BODY: usize = 7_654_321;
 
 /// Instruments a valid module; `None` if it has nothing to do with the runtime. Its sites are numbered from
 /// `first_site` on.
@@ -58,18 +64,25 @@ pub(super) fn instrument(wasm: &[u8], first_site: u32) -> Result<Option<Instrume
         return Ok(None);
     }
     let imported = (shape.imported, IMPORTS.len() as u32);
-    let mut rewriter =
-        Rewriter { shape, first_site, places: Vec::new(), bodies: Vec::new(), safepoints: 0 };
+    let mut rewriter = Rewriter {
+        shape,
+        first_site,
+        places: Vec::new(),
+        bodies: Vec::new(),
+        safepoints: 0,
+        left_out: Vec::new(),
+    };
     let mut module = wasm_encoder::Module::new();
     rewriter
         .parse_core_module(&mut module, wasmparser::Parser::new(0), wasm)
         .map_err(|error| error.to_string())?;
-    let Rewriter { places, bodies, safepoints, .. } = rewriter;
-    Ok(Some(Instrumented { wasm: module.finish(), places, bodies, imported, safepoints }))
+    let Rewriter { places, bodies, safepoints, left_out, .. } = rewriter;
+    let wasm = module.finish();
+    Ok(Some(Instrumented { wasm, places, bodies, imported, safepoints, left_out }))
 }
 
 /// What is imported from [`MODULE`], with its parameters and results.
-const IMPORTS: [(&str, &[ValType], &[ValType]); 8] = {
+const IMPORTS: [(&str, &[ValType], &[ValType]); 9] = {
     use ValType::{I32, I64};
     [
         ("entered", &[], &[I32]),
@@ -80,6 +93,7 @@ const IMPORTS: [(&str, &[ValType], &[ValType]); 8] = {
         ("store", &[I64, I64, I32, I32], &[]),
         ("range", &[I32, I32, I64, I32], &[]),
         ("moved", &[I32, I32], &[]),
+        ("throwing", &[I32], &[]),
     ]
 };
 
@@ -94,6 +108,7 @@ enum Check {
     Store,
     Range,
     Moved,
+    Throwing,
 }
 
 struct Rewriter {
@@ -102,6 +117,7 @@ struct Rewriter {
     places: Vec<Place>,
     bodies: Vec<Body>,
     safepoints: u64,
+    left_out: Vec<u32>,
 }
 
 /// Locals that each function gets.
@@ -127,6 +143,9 @@ impl Scratch {
             v128: first + 8,
         }
     }
+
+    /// How many they are at the most.
+    const COUNT: u32 = 9;
 
     /// Their types, in that order.
     const TYPES: [(u32, ValType); 4] =
@@ -190,6 +209,26 @@ impl Reencode for Rewriter {
         code: &mut CodeSection,
         body: FunctionBody<'_>,
     ) -> Result<(), Error<Self::Error>> {
+        let (places, safepoints) = (self.places.len(), self.safepoints);
+        if let Some((function, body)) = self.checked(&body)? {
+            self.bodies.push(body);
+            code.function(&function);
+            return Ok(());
+        }
+        self.places.truncate(places);
+        self.safepoints = safepoints;
+        self.left_out.push(self.shape.imported + self.bodies.len() as u32);
+        self.bodies.push(Body::new(Vec::new()));
+        utils::parse_function_body(self, code, body)
+    }
+}
+
+impl Rewriter {
+    /// A function with its checks; none if it has become larger than engines take.
+    fn checked(
+        &mut self,
+        body: &FunctionBody<'_>,
+    ) -> Result<Option<(Function, Body)>, Error<std::convert::Infallible>> {
         let defined = self.bodies.len() as u32;
         let mut locals = Vec::new();
         let mut first = self.shape.params(defined);
@@ -198,12 +237,15 @@ impl Reencode for Rewriter {
             first = first.saturating_add(count);
             locals.push((count, self.val_type(ty)?));
         }
+        if first > MAX_LOCALS - Scratch::COUNT {
+            return Ok(None);
+        }
         locals.extend(Scratch::TYPES);
-        if self.spills_vectors(&body)? {
+        if self.spills_vectors(body)? {
             locals.push((1, ValType::V128));
         }
         let mut new = Function::new(locals);
-        let scratch = Scratch::after(first.min(u32::MAX - 16));
+        let scratch = Scratch::after(first);
         let function = self.shape.imported + defined;
         let mut moves = Vec::new();
         self.call(&mut new.instructions(), Check::Entered).local_set(scratch.depth);
@@ -216,13 +258,9 @@ impl Reencode for Rewriter {
             // Where the instruction itself begins; its checks have the same place.
             new.instruction(&self.instruction(operator)?);
         }
-        self.bodies.push(Body::new(moves));
-        code.function(&new);
-        Ok(())
+        Ok((new.byte_len() <= MAX_BODY).then(|| (new, Body::new(moves))))
     }
-}
 
-impl Rewriter {
     fn call<'a, 'b>(
         &self,
         code: &'a mut InstructionSink<'b>,
@@ -281,6 +319,11 @@ impl Rewriter {
             | Operator::ReturnCallRef { .. } => {
                 code.local_get(scratch.depth);
                 self.call(code, Check::Leaving);
+            }
+            Operator::Throw { .. } => {
+                let site = self.site(place);
+                code.i32_const(site.cast_signed());
+                self.call(code, Check::Throwing);
             }
             Operator::GlobalSet { global_index } if self.shape.gc_sp == Some(global_index) => {
                 let site = self.site(place);

@@ -36,17 +36,17 @@ mod trace;
 mod watch;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use runtime::options::GcOption;
 use wasmtime::{Global, GlobalType, Module, Mutability, Val, ValType};
 
-pub use diagnosis::{Diagnosis, Suspect, Touch};
+pub use diagnosis::{Diagnosis, Remedy, Suspect, Touch};
 pub use window::eager_window;
 
 use crate::Instance;
-use crate::error::{Error, InputError};
+use crate::error::{Error, Frame, InputError};
 use crate::program::{Linked, Program};
 use instrument::{MODULE, instrument};
 use objects::{Call, Objects};
@@ -55,7 +55,7 @@ use pace::{Pace, Window};
 use quarantine::Quarantine;
 use stacks::Stacks;
 use state::{Checks, Hidden, LOG_BYTES, Shared, State};
-use trace::{STACK_CALLS, Traces};
+use trace::{CALL_BYTES, STACK_CALLS, Traces};
 
 /// How the doctor goes about it.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +131,8 @@ impl Doctor {
             seen: 0,
             hidden: Hidden::default(),
             safepoints: 0,
+            thrown: HashMap::new(),
+            left_out: Vec::new(),
             found: None,
             suspects: Vec::new(),
         });
@@ -151,6 +153,8 @@ impl Doctor {
         {
             let mut state = self.shared.lock();
             state.safepoints += made.safepoints;
+            let left_out = made.left_out.iter().map(|&function| origin.frame(function, None));
+            state.left_out.extend(left_out);
             state.traces.add(Arc::clone(&origin), made.places);
             state.checks.enter(&mut instance.store);
         }
@@ -173,12 +177,17 @@ impl Doctor {
     pub fn finish(&self, instance: &mut Instance) -> Result<(), Error> {
         let mut state = self.shared.lock();
         state.checks.enter(&mut instance.store);
+        let begun = instance.exports.begin(&mut instance.store);
         let outcome = if state.stack_is_sound(&mut instance.store) {
             state.collect(&mut &mut instance.store, Call::AtEnd, None, true)
         } else {
             Ok(())
         };
-        outcome.map_err(|error| instance.exports.trapped(&mut instance.store, error))
+        drop(state);
+        match outcome {
+            Ok(()) => instance.exports.ended(&mut instance.store, begun),
+            Err(error) => Err(instance.exports.failed(&mut instance.store, begun, error)),
+        }
     }
 
     /// The missing root that stopped the program.
@@ -189,6 +198,11 @@ impl Doctor {
     /// Roots that may have been pushed too late.
     pub fn suspects(&self) -> Vec<Suspect> {
         self.shared.lock().suspects.clone()
+    }
+
+    /// Functions that are too large to be watched: with the doctor's checks they would be beyond what engines take.
+    pub fn left_out(&self) -> Vec<Frame> {
+        self.shared.lock().left_out.clone()
     }
 
     /// What the run came to.
@@ -205,7 +219,7 @@ impl Doctor {
 
 /// Instantiates `checks.wat`, with its memory laid out, and offers it to programs.
 fn link_checks(instance: &mut Instance) -> wasmtime::Result<Checks> {
-    let slots = STACK_CALLS * 4;
+    let slots = STACK_CALLS * CALL_BYTES;
     let logs = (instance.stack_limit() - instance.stack_base()) / 4 * LOG_BYTES;
     let shadow = (slots + logs).next_multiple_of(1 << 16);
     // What is made here is not the program's to pay for.
@@ -228,6 +242,7 @@ fn link_checks(instance: &mut Instance) -> wasmtime::Result<Checks> {
     let high = made.get_global(&mut *store, "high").ok_or_else(missing)?;
     let pages = u64::from(shadow >> 16) - memory.size(&*store);
     memory.grow(&mut *store, pages)?;
+    let allocations = made.get_global(&mut *store, "made").ok_or_else(missing)?;
     linker.instance(&mut *store, MODULE, made)?;
-    Ok(Checks { memory, depth, high, slots, shadow })
+    Ok(Checks { memory, depth, high, made: allocations, slots, shadow })
 }

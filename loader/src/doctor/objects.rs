@@ -82,6 +82,8 @@ pub(super) struct Death {
     pub(super) during: Call,
     pub(super) trace: TraceId,
     pub(super) loss: Loss,
+    /// How many of the calls that were under way had begun before it was allocated.
+    pub(super) begun_before: u32,
     /// Where its address was first stored afterwards.
     pub(super) carried: Option<Carried>,
 }

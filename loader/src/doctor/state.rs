@@ -1,6 +1,6 @@
 //! What the doctor knows while a program runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use runtime::stats::Stat;
@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::quarantine::Quarantine;
 use super::stacks::Stacks;
 use super::trace::{Site, Trace, TraceId, Traces};
+use crate::error::Frame;
 use crate::exports::{Context, Exports};
 use crate::host::HostState;
 
@@ -23,6 +24,7 @@ pub(super) struct Checks {
     pub(super) memory: Memory,
     pub(super) depth: Global,
     pub(super) high: Global,
+    pub(super) made: Global,
     /// Where in its memory the logs of the slots are.
     pub(super) slots: u32,
     /// Where the shadow of the program's memory is: the last thing in it, and so as large as it has been needed.
@@ -53,6 +55,13 @@ impl Checks {
     pub(super) fn enter(&self, cx: impl Context) {
         // It is a mutable i32: `checks.wat` has it so.
         let _ = self.depth.set(cx, Val::I32(0));
+    }
+
+    /// Says how many allocations there have been.
+    fn set_made(&self, cx: impl Context, allocations: u64) {
+        let count = u32::try_from(allocations).unwrap_or(u32::MAX);
+        // It is a mutable i32: `checks.wat` has it so.
+        let _ = self.made.set(cx, Val::I32(count.cast_signed()));
     }
 
     /// The highest `gc_sp` that the program has had since this was last asked.
@@ -135,6 +144,10 @@ pub(super) struct State {
     pub(super) hidden: Hidden,
     /// Calls of safepoints that the programs have.
     pub(super) safepoints: u64,
+    /// Places of `throw` that were come by, and how many allocations there had been then.
+    pub(super) thrown: HashMap<Site, u64>,
+    /// Functions without checks.
+    pub(super) left_out: Vec<Frame>,
     pub(super) found: Option<Box<Diagnosis>>,
     pub(super) suspects: Vec<Suspect>,
 }
@@ -174,9 +187,14 @@ impl State {
         self.exports.stat(cx, stat)
     }
 
-    /// Whether `gc_sp` is what it may be.
-    pub(super) fn stack_is_sound(&self, cx: impl Context) -> bool {
-        self.stacks.may_have(self.exports.sp(cx))
+    /// Whether `gc_sp` and the guard word are what they may be. Before the heap is used there is no guard word.
+    pub(super) fn stack_is_sound(&self, mut cx: impl Context) -> bool {
+        let guard = cx.as_context_mut().data().guard;
+        let mut word = [0; 4];
+        let read = self.exports.read(&cx, self.exports.gc_stack_limit, &mut word);
+        let is_guarded =
+            self.allocations == 0 || read.is_ok() && u32::from_le_bytes(word) == guard.set;
+        is_guarded && self.stacks.may_have(self.exports.sp(cx))
     }
 
     /// Enters an object that the runtime has just handed out.
@@ -189,6 +207,7 @@ impl State {
         let size = self.exports.gc_size.call(&mut cx, base)?;
         let trace = self.keep_trace(&mut cx);
         self.allocations += 1;
+        self.checks.set_made(&mut cx, self.allocations);
         let object = Object {
             base,
             size,

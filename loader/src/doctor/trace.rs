@@ -9,6 +9,8 @@ use crate::error::Frame;
 
 /// The call stack has room for so many calls; of a deeper one the innermost are known.
 pub(super) const STACK_CALLS: u32 = 1 << 20;
+/// Bytes of a call: its site, and how many allocations there had been when it began.
+pub(super) const CALL_BYTES: u32 = 8;
 /// Innermost calls that are kept of a stack for later.
 const KEPT: usize = 16;
 /// With more different stacks than this, only the innermost call is kept of each.
@@ -33,12 +35,24 @@ impl Trace {
     pub(super) fn read(stack: &[u8], depth: u32, most: usize) -> Self {
         let count = most.min(depth as usize).min(STACK_CALLS as usize);
         let sites = (0..count as u32).map(|back| {
-            let at = ((depth - 1 - back) % STACK_CALLS * 4) as usize;
-            stack
-                .get(at..at + 4)
-                .map_or(0, |word| u32::from_le_bytes(word.try_into().unwrap_or_default()))
+            let at = (depth - 1 - back) % STACK_CALLS * CALL_BYTES;
+            word(stack, at)
         });
         Self { depth, sites: sites.collect() }
+    }
+
+    /// How many of `depth` calls had begun before the allocation of this number.
+    pub(super) fn begun_before(stack: &[u8], depth: u32, allocation: u64) -> u32 {
+        let known = depth.min(STACK_CALLS);
+        let mut before = depth;
+        for position in (depth - known..depth).rev() {
+            let made = word(stack, position % STACK_CALLS * CALL_BYTES + 4);
+            if u64::from(made) < allocation {
+                break;
+            }
+            before = position;
+        }
+        before
     }
 
     /// The same stack with an instruction of its innermost function on top.
@@ -53,6 +67,12 @@ impl Trace {
         let back = self.depth.checked_sub(position + 1)?;
         self.sites.get(back as usize).copied()
     }
+}
+
+/// A word of the call stack's memory.
+fn word(stack: &[u8], at: u32) -> u32 {
+    let at = at as usize;
+    stack.get(at..at + 4).map_or(0, |word| u32::from_le_bytes(word.try_into().unwrap_or_default()))
 }
 
 /// A call stack that is kept.
@@ -103,6 +123,21 @@ impl Traces {
         &self.kept[id.0 as usize]
     }
 
+    /// The innermost function of a call stack, more than `calls` calls away from the outermost, that one of these sites
+    /// is in.
+    pub(super) fn innermost_with(
+        &self,
+        trace: &Trace,
+        calls: u32,
+        sites: impl Iterator<Item = Site> + Clone,
+    ) -> Option<Site> {
+        let function = |site| self.place(site).map(|(program, place)| (program, place.function));
+        (calls + 1..trace.depth).rev().filter_map(|position| trace.at(position)).find_map(|site| {
+            let wanted = function(site)?;
+            sites.clone().find(|&other| function(other) == Some(wanted))
+        })
+    }
+
     fn place(&self, site: Site) -> Option<(u16, Place)> {
         self.places.get(site.checked_sub(1)? as usize).copied()
     }
@@ -127,8 +162,9 @@ impl Traces {
         shown.filter_map(|(_, &site)| self.frame(site)).collect()
     }
 
-    /// Where two call stacks part: the site in the first of them of the innermost function that both are in.
-    pub(super) fn fork(&self, first: &Trace, second: &Trace) -> Option<Site> {
+    /// Where two call stacks part: the innermost function that both are in, by how many calls it is away from the
+    /// outermost, and the site in the first of them.
+    pub(super) fn fork(&self, first: &Trace, second: &Trace) -> Option<(u32, Site)> {
         let function = |site| self.place(site).map(|(program, place)| (program, place.function));
         let from = first.depth - first.sites.len() as u32;
         let mut fork = None;
@@ -139,7 +175,7 @@ impl Traces {
             if function(mine).is_none() || function(mine) != function(theirs) {
                 break;
             }
-            fork = Some(mine);
+            fork = Some((position, mine));
             if mine != theirs {
                 break;
             }

@@ -217,6 +217,10 @@ fn wrap_checks(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::Res
         state.carried(&mut cx, value, at as u32, what, depth);
         Ok(())
     });
+    define!(linker, shared, MODULE, "throwing", |state, _cx, site: u32| -> () {
+        state.thrown.insert(site, state.allocations);
+        Ok(())
+    });
     define!(linker, shared, MODULE, "range", |state,
                                               cx,
                                               at: u32,

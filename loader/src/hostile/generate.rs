@@ -6,6 +6,7 @@
 //! | [`Kind::Calls`] | text: calls of the whole ABI with arguments on the edge, and words written where they do not belong |
 //! | [`Kind::Mutant`] | one of those, assembled, with bytes of it changed, cut off or repeated |
 //! | [`Kind::Linked`] | one of those, linked with the runtime, and now and then damaged after that |
+//! | [`Kind::Lying`] | one of those, linked, in which some exports of the runtime do or are something else ([`lying`]) |
 
 use std::fmt::Write;
 
@@ -13,6 +14,7 @@ use arbitrary::Unstructured;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use super::lying::{self, LIES, Lie};
 use crate::Program;
 use crate::link::{LinkOptions, link};
 
@@ -27,6 +29,8 @@ pub enum Kind {
     Mutant,
     /// In one module with the runtime.
     Linked,
+    /// In one module with a runtime that does not answer as it should.
+    Lying,
 }
 
 /// What a program may import.
@@ -76,15 +80,39 @@ const IMPORTS: &str = r#"(module
 /// The module of a seed.
 pub fn module(seed: u64) -> (Kind, Vec<u8>) {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
-    match rng.random_range(0..6) {
+    match rng.random_range(0..7) {
         0 | 1 => (Kind::Smith, smith(&mut rng)),
         2 | 3 => (Kind::Calls, calls(&mut rng).into_bytes()),
         4 => {
             let whole = assembled(&mut rng);
             (Kind::Mutant, damaged(&mut rng, whole))
         }
-        _ => (Kind::Linked, linked(&mut rng)),
+        5 => (Kind::Linked, linked(&mut rng)),
+        _ => (Kind::Lying, lying(&mut rng)),
     }
+}
+
+/// A few exports of the runtime are something else, or nearly all.
+fn lying(rng: &mut impl Rng) -> Vec<u8> {
+    let options = LinkOptions { export_runtime: true, ..LinkOptions::default() };
+    let whole = assembled(rng);
+    let program = Program::from_bytes("hostile.wasm", &whole);
+    let Ok(linked) = program.and_then(|program| link(&program, &options)) else { return whole };
+    let (few, of) = [(1, 20), (1, 4), (9, 10)][rng.random_range(0..3)];
+    let made = lying::module(&linked.wasm, |_| {
+        if !rng.random_ratio(few, of) {
+            return Lie::Truth;
+        }
+        match LIES[rng.random_range(0..LIES.len())] {
+            Lie::Nonsense(_) => Lie::Nonsense(rng.random()),
+            Lie::Spoils(_) => Lie::Spoils(rng.random_range(0..1 << 21)),
+            Lie::Moves(_) => Lie::Moves(rng.random()),
+            // These are rare enough to leave time for others.
+            Lie::Endless if rng.random_ratio(3, 4) => Lie::Trap,
+            lie => lie,
+        }
+    });
+    made.unwrap_or(linked.wasm)
 }
 
 fn smith(rng: &mut impl Rng) -> Vec<u8> {

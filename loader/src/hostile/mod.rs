@@ -6,3 +6,4 @@
 //! given to the doctor, whose instrumented copy has to be valid.
 
 pub mod generate;
+pub mod lying;

@@ -431,3 +431,149 @@ fn deep_recursion_needs_only_a_larger_stack() {
     .unwrap();
     assert!(matches!(results[..], [Val::I32(1_000_000)]));
 }
+
+#[test]
+fn a_failed_call_leaves_gc_sp_as_it_was() {
+    let mut vm = plain();
+    let text = r#"
+        (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
+        (func $push (param i32)
+            (i32.store (global.get $gc_sp) (local.get 0))
+            (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4))))
+        (func (export "trap")
+            (call $push (call $alloc (i32.const 8))) (call $push (i32.const 0)) unreachable)
+        (func (export "refused")
+            (call $push (call $alloc (i32.const 8))) (call $push (call $alloc (i32.const -1))))
+        (func (export "leave") (call $push (i32.const 0)))"#;
+    let linked = vm.instantiate(&with_imports(text)).unwrap();
+    let bottom = vm.sp();
+    for _ in 0..200 {
+        assert_eq!(linked.call(&mut vm, "trap", &[]).unwrap_err().code(), None);
+        assert_eq!(vm.sp(), bottom);
+        let refused = linked.call(&mut vm, "refused", &[]).unwrap_err();
+        assert_eq!((refused.code(), vm.sp()), (Some(ErrorCode::SizeTooLarge), bottom));
+    }
+    vm.collect().unwrap();
+    assert_eq!(vm.stat(Stat::LiveObjects), 0);
+    // A call that ends well may leave roots behind.
+    linked.call(&mut vm, "leave", &[]).unwrap();
+    assert_eq!(vm.sp(), bottom + 4);
+    // So does a start function, and the host's own call of the runtime.
+    let start = r#"(module (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
+        (start $f) (func $f (global.set $gc_sp (i32.add (global.get $gc_sp) (i32.const 4))) unreachable))"#;
+    assert!(vm.instantiate(&program(start)).is_err());
+    assert!(vm.pin(Ptr(12)).is_err());
+    assert_eq!(vm.sp(), bottom + 4);
+}
+
+/// Allocates, writes a word at `gc_stack_limit` as one push too many does, and ends in some way.
+fn overrunning(word: u32, ending: &str) -> Program {
+    with_imports(&format!(
+        r#"(import "runtime" "gc_stack_limit" (global $limit i32))
+        (func (export "main")
+            (drop (call $alloc (i32.const 8)))
+            (i32.store (global.get $limit) (i32.const {word}))
+            {ending})
+        (func (export "fine") (drop (call $alloc (i32.const 8))))"#
+    ))
+}
+
+#[test]
+fn an_overrun_of_the_shadow_stack_is_found_at_the_end_of_a_call_and_said_once() {
+    // A slot that is pushed is as likely 0 as anything.
+    for word in [0, 7, 0x10_4000] {
+        for (ending, trap) in [
+            ("", None),
+            ("unreachable", Some(Trap::UnreachableCodeReached)),
+            ("(drop (i32.load (i32.const -4)))", Some(Trap::MemoryOutOfBounds)),
+        ] {
+            let mut vm = plain();
+            let linked = vm.instantiate(&overrunning(word, ending)).unwrap();
+            for _ in 0..2 {
+                let error = linked.call(&mut vm, "main", &[]).unwrap_err();
+                assert_eq!(error.code(), Some(ErrorCode::ShadowStackOverflow), "{word} {ending}");
+                let report = error.trap().unwrap();
+                assert!(report.overrun);
+                assert_eq!((report.arg, report.trap), (vm.stack_base(), trap));
+                let handles = crate::HandleStore::default();
+                let text = report::Report { trap: report, handles: &handles, hints: vec![] };
+                let text = text.to_string();
+                assert!(text.contains("restore gc_sp in every epilogue"), "{text}");
+                assert!(!text.contains("missing root"), "{text}");
+                linked.call(&mut vm, "fine", &[]).unwrap();
+                vm.collect().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_that_leaves_gc_sp_where_no_slot_is_has_failed() {
+    let mut vm = plain();
+    let text = r#"(module (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
+        (func (export "move") (param i32) (global.set $gc_sp (i32.add (global.get $gc_sp) (local.get 0)))))"#;
+    let linked = vm.instantiate(&program(text)).unwrap();
+    let size = (vm.stack_limit() - vm.stack_base()).cast_signed();
+    for by in [-4, 2, size + 4] {
+        let error = linked.call(&mut vm, "move", &[Val::I32(by)]).unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::ShadowStackOverflow), "{by}");
+        assert_eq!(error.trap().unwrap().arg, vm.stack_base().wrapping_add_signed(by));
+        assert_eq!(vm.sp(), vm.stack_base());
+    }
+    linked.call(&mut vm, "move", &[Val::I32(size)]).unwrap();
+    assert_eq!(vm.sp(), vm.stack_limit());
+}
+
+#[test]
+fn a_trap_inside_a_callback_reaches_the_outer_error_with_its_code() {
+    let config = Config {
+        callback: Callback::custom(|cx, _, _| {
+            cx.alloc(u32::MAX)?;
+            Ok(())
+        }),
+        ..Config::default()
+    };
+    let mut vm = Instance::new(&config).unwrap();
+    let text = r#"(func $main (export "main")
+        (call $register_wrapper (call $alloc (i32.const 8)) (i32.const 1) (call $handle_new (i32.const 1) (i64.const 1)))
+        (call $gc_collect))"#;
+    let linked = vm.instantiate(&with_imports(text)).unwrap();
+    let bottom = vm.sp();
+    let error = linked.call(&mut vm, "main", &[]).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::SizeTooLarge), "{error}");
+    let report = error.trap().unwrap();
+    assert_eq!((report.arg, vm.sp()), (u32::MAX, bottom));
+    let functions = report.backtrace.iter().filter_map(|frame| frame.function.as_deref());
+    assert!(functions.clone().any(|name| name == "main"), "{:?}", report.backtrace);
+    assert!(functions.clone().any(|name| name == "alloc"), "{:?}", report.backtrace);
+}
+
+#[test]
+fn a_reactor_is_initialized_once_before_anything_else() {
+    let text = r#"(module
+        (global $runs (mut i32) (i32.const 0)) (global $started (mut i32) (i32.const 0))
+        (start $start)
+        (func $start (global.set $started (i32.const 100)))
+        (func (export "_initialize")
+            (global.set $runs (i32.add (global.get $runs) (i32.add (global.get $started) (i32.const 1)))))
+        (func (export "main") (result i32) (global.get $runs)))"#;
+    let reactor = program(text);
+    let linked = crate::link::link(&reactor, &crate::link::LinkOptions::default()).unwrap();
+    let merged = Program::from_bytes("merged.wasm", &linked.wasm).unwrap();
+    for reactor in [reactor, merged] {
+        let mut vm = Instance::for_program(&reactor, &Config::default()).unwrap();
+        for _ in 0..2 {
+            let linked = vm.instantiate(&reactor).unwrap();
+            for _ in 0..2 {
+                let runs = linked.call(&mut vm, "main", &[]).unwrap();
+                assert!(matches!(runs[..], [Val::I32(101)]), "{}: {runs:?}", reactor.name());
+            }
+        }
+    }
+    let mut vm = plain();
+    let taking = r#"(module (func (export "_initialize") (param i32) unreachable))"#;
+    vm.instantiate(&program(taking)).unwrap();
+    let failing = r#"(module (func (export "_initialize") unreachable))"#;
+    let error = vm.instantiate(&program(failing)).map(drop).unwrap_err();
+    assert_eq!(error.trap().unwrap().trap, Some(Trap::UnreachableCodeReached));
+}

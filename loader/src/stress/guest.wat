@@ -19,8 +19,8 @@
   ;; A wrapper of 12 bytes: tag, tagged handle, 0. It is registered before anything roots it.
   (func $wrapper (param $kind i32) (result i32)
     (local $handle i32) (local $p i32)
-    (local.set $handle (call $handle_new (local.get $kind) (i64.const 0)))
     (local.set $p (call $alloc (i32.const 12)))
+    (local.set $handle (call $handle_new (local.get $kind) (i64.const 0)))
     (i32.store (local.get $p) (local.get $kind))
     (i32.store offset=4 (local.get $p) (i32.or (local.get $handle) (i32.const 0x80000000)))
     (call $register (local.get $p) (local.get $kind) (local.get $handle))

@@ -60,3 +60,5 @@ mod wrap_table;
 
 /// The version of the ABI, which `gc_abi_version` returns.
 pub const ABI_VERSION: u32 = 1;
+
+pub use roots::GUARD as SHADOW_STACK_GUARD;

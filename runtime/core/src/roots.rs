@@ -8,8 +8,9 @@ use crate::root_table::{Of, RootTable, VALUE};
 use crate::runtime::{Failed, Runtime};
 use crate::stacks::StackStep;
 
-/// What stands at the limit of a shadow stack: found changed, the program pushed too much.
-pub(crate) const GUARD: u32 = 0x6AAD_5AFE;
+/// The word kept at the limit of a shadow stack from the first use of the heap on. If it has changed, the program pushed past
+/// the end.
+pub const GUARD: u32 = 0x6AAD_5AFE;
 
 #[derive(Debug)]
 pub(crate) struct Roots {
