@@ -84,6 +84,72 @@ function unmanaged(n: i32): i32 {
   return sum;
 }
 
+/** Static data and nothing at all may be given back, and a copy of static data may grow. */
+function notOnTheHeap(): i32 {
+  const text = "static";
+  heap.free(changetype<usize>(text));
+  heap.free(0);
+  const copy = heap.realloc(changetype<usize>(text), 64);
+  const first = load<u16>(copy);
+  store<u16>(copy, 1);
+  heap.free(copy);
+  return first + text.charCodeAt(0);
+}
+
+/** Large blocks that come, grow, shrink and go take no more than one of them. */
+function large(n: i32): i32 {
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    let raw = heap.alloc(4 << 20);
+    store<i32>(raw, i);
+    store<i32>(raw + (4 << 20) - 4, i);
+    raw = heap.realloc(raw, (4 << 20) + 1 + i);
+    sum += load<i32>(raw) + load<i32>(raw + (4 << 20) - 4);
+    raw = heap.realloc(raw, 16);
+    sum += load<i32>(raw);
+    heap.free(raw);
+  }
+  assert(memory.size() < 512);
+  return sum;
+}
+
+/** Bytes of a class that the program does not have. */
+function unknownClass(): i32 {
+  const ptr = __new(16, 7700);
+  store<i32>(ptr, 3);
+  return load<i32>(ptr) + load<i32>(ptr, 4) + load<i32>(ptr - 4);
+}
+
+class Four {
+  a: f64 = 1;
+  b: f64 = 2;
+  c: f64 = 3;
+  d: f64 = 4;
+}
+
+/** How many objects do not lie on a multiple of 16, as AssemblyScript promises. */
+function misaligned(n: i32): i32 {
+  let bad = 0;
+  for (let i = 0; i < n; i++) {
+    if (changetype<usize>(new Four()) & 15) bad++;
+    if (changetype<usize>(new Empty()) & 15) bad++;
+    if (changetype<usize>(new ArrayBuffer(i % 70)) & 15) bad++;
+    if (new Float64Array(i % 9).dataStart & 15) bad++;
+    if (changetype<usize>(i.toString()) & 15) bad++;
+    const raw = heap.alloc(i % 50);
+    if (raw & 15) bad++;
+    heap.free(raw);
+  }
+  return bad;
+}
+
+/** A string that grows while nothing but a number holds it. */
+function encoded(n: i32): bool {
+  const text = "\u00e9".repeat(n);
+  const right = "%C3%A9".repeat(n);
+  return encodeURIComponent(text) == right && decodeURIComponent(right) == text && encodeURI(text) == right;
+}
+
 function pinned(): i32 {
   const ptr = __pin(changetype<usize>("kept by a pin " + (7).toString()));
   for (let i = 0; i < 50; i++) i.toString().repeat(10);
@@ -107,6 +173,11 @@ export function main(n: i32): i32 {
   print("views " + views(n).toString());
   print("statics " + statics(new Random(3)));
   print("unmanaged " + unmanaged(n).toString());
+  print("not on the heap " + notOnTheHeap().toString());
+  print("large " + large(n).toString());
+  print("unknown class " + unknownClass().toString());
+  print("misaligned " + misaligned(n).toString());
+  print("encoded " + encoded(n).toString());
   print("pinned " + pinned().toString());
   print("empty " + empty(n).toString());
   return n;

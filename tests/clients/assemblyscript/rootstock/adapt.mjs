@@ -30,36 +30,45 @@ function bytesOf(string) {
 }
 
 /** Numbers of classes and flags of the compiler. */
-const ID_STRING = 2;
-const POINTERFREE = 1 << 5;
+const ID_BUFFER = 1, ID_STRING = 2;
+const ARRAY = 1 << 1, POINTERFREE = 1 << 5, VALUE_MANAGED = 1 << 14;
 
-/** The classes by number: whether objects of it never hold pointers. */
+/** The flags of the classes by number. */
 function classes(segments, rttiBase) {
     const { view } = segments.find(({ offset }) => offset === rttiBase) ?? {};
     if (!view) throw new UnexpectedModule("asc's output has no table of its classes");
-    const flags = Array.from({ length: view.getUint32(0, true) }, (_, id) => view.getUint32(4 + 4 * id, true));
-    // an ArrayBuffer, number 1, may be that of an array of objects
-    return flags.map((flags, id) => id === ID_STRING || (id !== 1 && (flags & POINTERFREE) !== 0));
+    return Array.from({ length: view.getUint32(0, true) }, (_, id) => view.getUint32(4 + 4 * id, true));
 }
 
-/**
- * Where static data may come to hold objects: the static objects that are no strings and such. The rest is text and
- * numbers, some of which look like addresses.
- */
-function staticRoots(segments, rttiBase) {
-    const pointerfree = classes(segments, rttiBase);
-    const HEADER = 20; // memory manager, two words of the collector, class, size: and here comes the object
-    const roots = [];
-    for (const { offset, view } of segments) {
+/** What a static object has before it: memory manager, two words of the collector, class, size. */
+const HEADER = 20;
+
+/** The static objects: where each is, its class and its size. */
+function staticObjects(segments, flags) {
+    return segments.flatMap(({ offset, view }) => {
         const isObject = view.byteLength >= HEADER && (offset + HEADER) % ALIGNMENT === 0
             && view.getUint32(0, true) === view.byteLength - 4
             && view.getUint32(4, true) === 0 && view.getUint32(8, true) === 0
-            && view.getUint32(12, true) < pointerfree.length && view.getUint32(16, true) <= view.byteLength - HEADER;
-        if (!isObject || pointerfree[view.getUint32(12, true)]) continue;
-        const size = view.getUint32(16, true) & ~3;
-        if (size > 0) roots.push([offset + HEADER, offset + HEADER + size]);
-    }
-    return roots;
+            && view.getUint32(12, true) < flags.length && view.getUint32(16, true) <= view.byteLength - HEADER;
+        return isObject ? [{ start: offset + HEADER, id: view.getUint32(12, true), size: view.getUint32(16, true), view }] : [];
+    });
+}
+
+/**
+ * Where static data may come to hold objects: the static objects that are no strings, tables of numbers and such. Some of
+ * those look like addresses.
+ */
+function staticRoots(segments, rttiBase) {
+    const flags = classes(segments, rttiBase);
+    const objects = staticObjects(segments, flags);
+    const isArrayOfNumbers = ({ id }) => (flags[id] & ARRAY) !== 0 && (flags[id] & VALUE_MANAGED) === 0;
+    const buffersOfNumbers = new Set(objects.filter(isArrayOfNumbers).map(({ view }) => view.getUint32(HEADER, true)));
+    return objects
+        .filter(({ start, id }) => id === ID_BUFFER
+            ? !buffersOfNumbers.has(start)
+            : id !== ID_STRING && (flags[id] & POINTERFREE) === 0)
+        .map(({ start, size }) => [start, start + (size & ~3)])
+        .filter(([start, end]) => end > start);
 }
 
 /** The text of a function, which ends where its indentation does. */
@@ -99,6 +108,8 @@ function moveFrames(text) {
  * begin with gc_sp above the limit: it traps with SHADOW_STACK_OVERFLOW. (The program's own `abort` may need a frame.)
  */
 function checkLimit(text) {
+    // a program of which no function has a frame has no check
+    if (!text.includes('\n (func $~stack_check')) return text;
     const check = functionText(text, '$~stack_check');
     only(check, ` +global\\.get \\${STACK_POINTER}\n +global\\.get \\$~lib/memory/__data_end\n +i32\\.lt_s\n`, 'the test of its stack');
     return text.replace(check, () => `
@@ -122,8 +133,8 @@ function managedGlobals(text) {
 }
 
 /** Keeps copies of the managed globals in memory, from `slots` on, by functions that set both. */
-function copyGlobals(text, globals, slots) {
-    const exported = globals.find((name) => text.includes(`(global ${name}))\n`));
+function copyGlobals(text, globals, slots, constants) {
+    const exported = globals.find((name) => text.includes(`(global ${name}))\n`) && !constants.has(name.slice(1)));
     if (exported) throw new UnexpectedModule(`a host could set the exported global ${exported}, which holds an object`);
     globals.forEach((name, index) => {
         text = text.replaceAll(`global.set ${name}\n`, `call $rootstock:set:${index}\n`);
@@ -148,6 +159,22 @@ function passiveSegments(text) {
     return { text, segments, copies };
 }
 
+/** Takes out the call that has made the compiler write the visitor of globals, which is run by nothing else. */
+function withoutVisitor(text) {
+    const call = only(text, String.raw`^ *i32\.const 0\n *call \$~lib/rt/__visit_globals\n`, 'the call of the visitor of globals')[0];
+    return text.replace(call, () => '').replace(functionText(text, '$~lib/rt/__visit_globals'), () => '\n');
+}
+
+/** Scans every buffer, for a program whose own classes visit references that the compiler does not know of. */
+function scanBuffers(text) {
+    const name = '$rootstock/runtime/__rootstock_atomic_buffer';
+    if (!text.includes(`\n (func ${name}`)) return text;
+    const body = functionText(text, name);
+    const scanned = body.replace('call $rootstock/runtime/allocAtomic\n', 'call $rootstock:alloc\n');
+    if (scanned === body) throw new UnexpectedModule(`${name} does not allocate`);
+    return text.replace(body, () => scanned);
+}
+
 /** What every program imports, in place of its import of memory: imports come first. */
 const IMPORTS = ` (import "runtime" "memory" (memory $0 1))
  (import "runtime" "gc_sp" (global $gc_sp (mut i32)))
@@ -159,6 +186,9 @@ const IMPORTS = ` (import "runtime" "memory" (memory $0 1))
 
 const INTERIOR = 7;
 
+/** What programs import that have visitors of their own. */
+const IMPORT_ALLOC = ' (import "runtime" "alloc" (func $rootstock:alloc (param i32) (result i32)))';
+
 /** Rounds up. */
 const aligned = (address) => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
 
@@ -166,9 +196,10 @@ const aligned = (address) => Math.ceil(address / ALIGNMENT) * ALIGNMENT;
  * The program of a module that was compiled with `runtime.ts`: `programBase` is where its static data lie.
  *
  * @param {string} module what asc wrote, not optimised
- * @param {{programBase: number}} runtime
+ * @param {{programBase: number, constants?: Set<string>, visitors?: boolean}} options where static data lie, the globals
+ *     that are constants, and whether classes of the program have visitors
  */
-export function adapt(module, { programBase }) {
+export function adapt(module, { programBase, constants = new Set(), visitors = false }) {
     const address = (name) =>
         Number(only(module, String.raw`^ \(global \$~lib/${name} i32 \(i32\.const (\d+)\)\)`, `the address ${name}`)[1]);
     const dataEnd = address('memory/__heap_base');
@@ -179,22 +210,23 @@ export function adapt(module, { programBase }) {
     const globals = managedGlobals(module);
     const slots = aligned(dataEnd);
     const slotsEnd = slots + 4 * globals.length;
-    const copied = copyGlobals(module, globals, slots);
+    const copied = copyGlobals(withoutVisitor(module), globals, slots, constants);
 
     const moved = checkLimit(moveFrames(copied.text)).replace(new RegExp(`^ \\(global \\${STACK_POINTER} .*\n`, 'm'), '');
     if (moved.includes(STACK_POINTER)) throw new UnexpectedModule('the compiler uses its shadow stack in a way that is not known');
 
     const { text, segments, copies } = passiveSegments(moved);
-    const ranges = staticRoots(segments, address('rt/__rtti_base'));
+    // a program that allocates nothing has no table of classes
+    const hasClasses = text.includes('\n (global $~lib/rt/__rtti_base ');
+    const ranges = hasClasses ? staticRoots(segments, address('rt/__rtti_base')) : [];
     if (globals.length > 0) ranges.push([slots, slotsEnd]);
     const roots = ranges.map(([start, end]) => `
   (call $rootstock:gc_add_roots (i32.const ${start}) (i32.const ${end}))`);
 
     const start = text.match(/^ \(start (\S+)\)\n/m);
-    const program = text
-        .replace(memory, () => IMPORTS)
-        .replace(start?.[0] ?? '', '')
-        .replace(/^ \(export "__rootstock_globals" .*\n/m, '');
+    const program = (visitors ? scanBuffers(text) : text)
+        .replace(memory, () => (visitors ? `${IMPORTS}\n${IMPORT_ALLOC}` : IMPORTS))
+        .replace(start?.[0] ?? '', '');
     const added = `${copied.setters.join('')}
  (func $rootstock:start
   (call $rootstock:gc_init (i32.const ${aligned(slotsEnd)}))

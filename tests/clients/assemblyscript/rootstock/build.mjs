@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { adapt } from './adapt.mjs';
+import { Hooks } from './hooks.mjs';
+import { overlay } from './overlay.mjs';
 
 /** The folder of this client: asc's names of files are relative to it. */
 export const client = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -29,9 +31,25 @@ if (constants.gc_abi_version() !== 1) throw new Error(`${runtimePath} is of anot
 
 const COMMON = ['--use', 'abort=programs/lib/host/abort'];
 
-/** Runs the compiler; returns what it wrote by the names of the files. */
-async function compile(program, options) {
-    const { error, stderr, ...rest } = await asc.main([`programs/${program}.ts`, ...COMMON, ...options], {
+/** The compilations, one after the other: the compiler's library is one object, which Rootstock's change. */
+let compilations = Promise.resolve();
+
+/**
+ * Runs the compiler; returns what it wrote by the names of the files.
+ *
+ * @param {string[]} args what `asc` is given
+ * @param {Hooks} [hooks] if it is for Rootstock
+ */
+function compile(args, hooks) {
+    const compilation = compilations.then(() => compileNow(args, hooks));
+    compilations = compilation.catch(() => {});
+    return compilation;
+}
+
+async function compileNow(args, hooks) {
+    const written = {};
+    const restore = hooks ? overlay(asc.libraryFiles) : () => {};
+    const { error, stderr } = await asc.main(args, {
         readFile(name, folder) {
             try {
                 return readFileSync(join(folder, name), 'utf8');
@@ -43,33 +61,44 @@ async function compile(program, options) {
             written[name] = contents;
         },
         listFiles: () => [],
-    });
-    if (error) throw new Error(`${program}: ${stderr.toString().trim() || error.message}`);
-    return rest;
+        transforms: hooks ? [hooks] : [],
+    }).finally(restore);
+    if (error) throw new Error(`${args[0]}: ${stderr.toString().trim() || error.message}`);
+    return written;
 }
 
-let written = {};
-
 /** The program as it comes with AssemblyScript's incremental collector. */
-export async function stock(program) {
-    written = {};
-    await compile(program, ['--runtime', 'incremental', '-O3', '--outFile', 'stock.wasm']);
+export async function stock(program, options = []) {
+    const args = [`programs/${program}.ts`, ...COMMON, ...options];
+    const written = await compile([...args, '--runtime', 'incremental', '-O3', '--outFile', 'stock.wasm']);
     return written['stock.wasm'];
 }
 
-/** The program as text, adapted and not optimised. */
-export async function adapted(program, options = []) {
-    written = {};
+/**
+ * Compiles for Rootstock: the text, adapted and not optimised, and what else the compiler wrote.
+ *
+ * @param {string[]} args the program's files and more options of `asc`
+ * @param {{name?: string, merged?: boolean}} options the name of the module's file, without its ending, and whether bindings
+ *     are for the program that is merged with the runtime
+ */
+export async function compileForRootstock(args, { name = 'program', merged = false } = {}) {
     const programBase = constants.gc_program_base.value;
-    await compile(program, [
+    const hooks = new Hooks(asc.libraryFiles, { merged });
+    const { [`${name}.wat`]: text, ...written } = await compile([
+        ...args,
         '--runtime', './rootstock/runtime',
         '--importMemory', '--memoryBase', String(programBase),
         // any size makes the compiler keep roots on its shadow stack; the adapter puts that elsewhere
         '--stackSize', '64',
-        '--textFile', 'program.wat',
-        ...options,
-    ]);
-    return adapt(written['program.wat'], { programBase });
+        '--textFile', `${name}.wat`,
+    ], hooks);
+    return { text: adapt(text, { programBase, constants: hooks.constants, visitors: hooks.visitors }), written };
+}
+
+/** The program as text, adapted and not optimised. */
+export async function adapted(program, options = []) {
+    const { text } = await compileForRootstock([`programs/${program}.ts`, ...COMMON, ...options]);
+    return text;
 }
 
 /** The module of an adapted text, optimised as asc's `-O3` does it. */
@@ -90,6 +119,6 @@ export function assemble(text) {
 }
 
 /** The program for Rootstock. */
-export async function rootstock(program) {
-    return assemble(await adapted(program));
+export async function rootstock(program, options) {
+    return assemble(await adapted(program, options));
 }

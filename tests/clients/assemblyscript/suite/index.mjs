@@ -2,7 +2,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { adapted, assemble, client } from '../rootstock/build.mjs';
+import { adapted, assemble, client, rootstock, stock } from '../rootstock/build.mjs';
+import { bindingsTests } from './bindings.mjs';
 import { Running } from '../rootstock/host.mjs';
 import { loader, mergedFile, mergedModule, programFile, programModule, programs, stockModule } from './programs.mjs';
 import { Report, check, same } from './report.mjs';
@@ -104,11 +105,54 @@ await report.test('a recursion that AssemblyScript has no stack for', async () =
     same(stdout, await expected(deep, 30000), 'printed');
 });
 
-await report.test('an exported global that holds an object is refused', async () => {
-    await adapted('refused/exported_global').then(
+/** The compilation of a program must fail, and say this. */
+async function refused(name, text) {
+    await adapted(`special/${name}`).then(
         () => check(false, 'it was not'),
-        ({ message }) => check(message.includes('exported global $programs/refused/exported_global/name'), message),
+        ({ message }) => check(message.includes(text), message),
     );
+}
+
+await report.test('an exported global that holds an object is refused', async () => {
+    await refused('exported_global', 'exported global $programs/special/exported_global/name');
+});
+
+await report.test('__finalize is refused', async () => {
+    await refused('finalize', "On Rootstock '__finalize' is never called");
+});
+
+await report.test('a program that has no frames and allocates nothing', async () => {
+    const { exports } = Running.linked(new WebAssembly.Module(await rootstock('special/no_frames')));
+    same(exports.add(2, 3), 5, 'the sum');
+    same(Object.keys(exports).join(), 'add,memory', 'exports');
+});
+
+await report.test('a library whose class visits what it hides in numbers', async () => {
+    const name = 'special/visitor', size = 2000, options = ['--lib', 'programs/special/library'];
+    const running = Running.linked(new WebAssembly.Module(await rootstock(name, options)));
+    const expected = Running.stock(new WebAssembly.Module(await stock(name, options))).call(size);
+    same(running.call(size), expected, 'printed');
+    running.finish();
+});
+
+await report.test('a program exports nothing of the runtime', async () => {
+    const exports = WebAssembly.Module.exports(await programModule('handles')).map(({ name }) => name);
+    same(exports.sort().join(), 'main,memory', 'exports');
+});
+
+await bindingsTests(report);
+
+await report.test('a library of another compiler is refused', async () => {
+    const { overlay } = await import('../rootstock/overlay.mjs');
+    const files = { array: '' };
+    try {
+        overlay(files);
+    } catch ({ message }) {
+        check(message.startsWith("the library's array.ts has 0 times"), message);
+        same(JSON.stringify(files), '{"array":""}', 'the files');
+        return;
+    }
+    check(false, 'it was not');
 });
 
 await report.test('a module of another compiler is refused', async () => {

@@ -24,6 +24,7 @@ export const programs = [
     { name: 'memory', size: 1000, small: 100 },
     { name: 'deep', size: 5000, small: 300, text: deep },
     { name: 'handles', size: 20000, small: 200, text: handles },
+    { name: 'forgets', size: 1000, small: 40, text: forgets },
 ];
 
 function deep(n) {
@@ -42,6 +43,26 @@ function handles(n) {
         `after that: ${rest.length} alive`,
         `sum ${sum(rest)}`,
         'none kept: 0 alive',
+        '0',
+    ].join('\n');
+}
+
+function forgets(n) {
+    const kept = n - Math.ceil(n / 8);
+    // those of the last eighth that were replaced have the value -i
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += i % 8 === 0 ? -i : i;
+    return [
+        'popped: 0',
+        'shifted: 0',
+        'spliced: 3',
+        'shortened: 0',
+        'filled: 0',
+        'deleted: 0',
+        'keys deleted: 0',
+        `of ${n} every eighth deleted: ${kept}`,
+        `sum ${sum}`,
+        ...['cleared', 'numbers', 'unmanaged', 'sorted'].map((what) => `${what}: 0`),
         '0',
     ].join('\n');
 }
