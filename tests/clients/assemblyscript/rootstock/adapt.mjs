@@ -129,16 +129,17 @@ function checkLimit(text) {
 function managedGlobals(text) {
     const visitor = functionText(text, '$~lib/rt/__visit_globals');
     const names = [...visitor.matchAll(/global\.get (\S+)/g)].map((match) => match[1]);
-    return [...new Set(names)].filter((name) => text.includes(`\n (global ${name} (mut i32)`));
+    const mutable = new Set([...text.matchAll(/^ \(global (\S+) \(mut i32\)/gm)].map((match) => match[1]));
+    return [...new Set(names)].filter((name) => mutable.has(name));
 }
 
 /** Keeps copies of the managed globals in memory, from `slots` on, by functions that set both. */
 function copyGlobals(text, globals, slots, constants) {
-    const exported = globals.find((name) => text.includes(`(global ${name}))\n`) && !constants.has(name.slice(1)));
+    const exports = new Set([...text.matchAll(/^ \(export .* \(global (\S+)\)\)$/gm)].map((match) => match[1]));
+    const exported = globals.find((name) => exports.has(name) && !constants.has(name.slice(1)));
     if (exported) throw new UnexpectedModule(`a host could set the exported global ${exported}, which holds an object`);
-    globals.forEach((name, index) => {
-        text = text.replaceAll(`global.set ${name}\n`, `call $rootstock:set:${index}\n`);
-    });
+    const indices = new Map(globals.map((name, index) => [name, index]));
+    text = text.replace(/global\.set (\S+)$/gm, (set, name) => (indices.has(name) ? `call $rootstock:set:${indices.get(name)}` : set));
     const setters = globals.map((name, index) => `
  (func $rootstock:set:${index} (param $value i32)
   (global.set ${name} (local.get $value))

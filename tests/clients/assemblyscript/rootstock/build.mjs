@@ -13,8 +13,8 @@ const root = join(client, '../../..');
 
 /** Where `run` has installed the packages. The optimiser is the compiler's own, so that it is the same for both. */
 const packages = pathToFileURL(join(root, 'target/assemblyscript/node_modules/'));
-const asc = await import(new URL('assemblyscript/dist/asc.js', packages));
-const { default: binaryen } = await import(new URL('binaryen/index.js', packages));
+export const asc = await import(new URL('assemblyscript/dist/asc.js', packages));
+export const { default: binaryen } = await import(new URL('binaryen/index.js', packages));
 
 /** The version of the compiler. */
 export const { version } = asc;
@@ -40,7 +40,7 @@ let compilations = Promise.resolve();
  * @param {string[]} args what `asc` is given
  * @param {Hooks} [hooks] if it is for Rootstock
  */
-function compile(args, hooks) {
+export function compile(args, hooks) {
     const compilation = compilations.then(() => compileNow(args, hooks));
     compilations = compilation.catch(() => {});
     return compilation;

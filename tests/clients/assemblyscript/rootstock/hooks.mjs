@@ -41,7 +41,7 @@ export class Hooks {
         const imports = this.#program.moduleImports;
         const used = imports.get('runtime');
         imports.delete('runtime');
-        // A program with wrappers needs the host's function for dead handles.
+        // a program that registers wrappers needs the function that notifies the host
         const hasWrappers = ['register_wrapper', 'register_wrapper_sized'].some((name) => used?.has(name));
         if (hasWrappers && !imports.has('host')) imports.set('host', new Map());
     }

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { adapted, assemble, client, rootstock, stock } from '../rootstock/build.mjs';
 import { bindingsTests } from './bindings.mjs';
+import { compilerTests } from './compiler.mjs';
 import { Running } from '../rootstock/host.mjs';
 import { loader, mergedFile, mergedModule, programFile, programModule, programs, stockModule } from './programs.mjs';
 import { Report, check, same } from './report.mjs';
@@ -141,6 +142,7 @@ await report.test('a program exports nothing of the runtime', async () => {
 });
 
 await bindingsTests(report);
+await compilerTests(report);
 
 await report.test('a library of another compiler is refused', async () => {
     const { overlay } = await import('../rootstock/overlay.mjs');
