@@ -28,8 +28,8 @@ from vera.envflags import flag_enabled
 from vera.runtime import RUNTIME_EXPORT_PREFIX
 from vera.runtime.traps import WasmTrapError
 
-from . import host
-from .abi import MODULE, AbiError
+from . import component, host
+from .abi import MODULE, AbiError, option_number
 from .link import LinkError, RuntimeModule, default_runtime, merge
 from .wat import StaticData, rewrite
 
@@ -174,17 +174,35 @@ class Adapter:
                 self._patch(module, "execute", execute)
 
     def _patch_wasi(self) -> None:
-        """The component target rewrites the inline collector's text, which is not there."""
-        def refuse(*_args: Any, **_kwargs: Any) -> str:
-            raise ValueError("the wasi-p2 target works only with Vera's own collector")
+        """A component's main module is merged with the runtime when the component is assembled."""
+        wasi = vera.codegen.wasi
+        for name in ("_transform_main", "_transform_main_server"):
+            self._patch(wasi, name, component.transform(getattr(wasi, name), self._numbered_options))
+        original = wasmtime.wat2wasm
 
-        self._patch(vera.codegen.wasi, "emit_wasi_component", refuse)
+        @wraps(original)
+        def wat2wasm(wat: Any) -> bytes:
+            binary = bytes(original(wat))
+            return component.link(binary, self._merge_main) if component.is_component(binary) else binary
 
-    def link(self, program: bytes) -> bytes:
-        """The program merged with the runtime; itself if it imports nothing of it."""
+        # The command line and the host of components import the package where they use it.
+        self._patch(wasmtime, "wat2wasm", wat2wasm)
+
+    def _numbered_options(self) -> dict[int, int]:
+        options = {**_environment_options(), **self.options}
+        return {option_number(name): value for name, value in options.items()}
+
+    def _merge_main(self, module: bytes) -> bytes:
+        return self.link(module, component.DECREF)
+
+    def link(self, program: bytes, decref: str | None = None) -> bytes:
+        """The program merged with the runtime; itself if it imports nothing of it.
+
+        ``decref`` names an export that the runtime calls in place of Vera's host.
+        """
         module = wasmtime.Module(wasmtime.Engine(_config()), program)
         if any(item.module == MODULE for item in module.imports):
-            return merge(program, self.runtime)
+            return merge(program, self.runtime, decref)
         return program
 
     def merge_result(self, result: Any) -> Any:

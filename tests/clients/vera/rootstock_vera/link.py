@@ -69,18 +69,23 @@ def default_runtime() -> Path:
     return _TARGET / "wasm32-unknown-unknown" / "release" / "runtime.wasm"
 
 
-def merge(program: bytes, runtime: RuntimeModule) -> bytes:
-    """One module that needs no other: what ``loader link`` makes of a program."""
+def merge(program: bytes, runtime: RuntimeModule, decref: str | None = None) -> bytes:
+    """One module that needs no other: what ``loader link`` makes of a program.
+
+    With ``decref`` it is for a component, which no host asks anything: the runtime's exports are left out, and its
+    notifications go to the export of that name.
+    """
     with tempfile.TemporaryDirectory(prefix="rootstock-vera-") as name:
         folder = Path(name)
         source, merged = folder / "program.wasm", folder / "merged.wasm"
         source.write_bytes(program)
-        command = _linker(source, runtime.path, merged)
+        command = _linker(source, runtime.path, merged, decref)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             reason = done.stderr.strip() or done.stdout.strip()
             raise LinkError(f"{Path(command[0]).name} could not merge the program: {reason}")
-        return _for_vera_hosts(merged.read_bytes())
+        module = merged.read_bytes()
+        return module if decref else _for_vera_hosts(module)
 
 
 def _for_vera_hosts(module: bytes) -> bytes:
@@ -117,11 +122,11 @@ def _import_section(module: bytes) -> tuple[int, int]:
     return at, at
 
 
-def _linker(program: Path, runtime: Path, merged: Path) -> list[str]:
+def _linker(program: Path, runtime: Path, merged: Path, decref: str | None) -> list[str]:
     """The command that merges: ``loader link``."""
     loader = Path(os.environ.get("ROOTSTOCK_LOADER") or _TARGET / "release" / "loader")
     if not loader.exists():
         raise LinkError(f"there is no {loader} to merge the program with; "
                         "cargo build --release -p loader makes it")
-    return [str(loader), "link", str(program), "--runtime", str(runtime),
-            "--prefix", RUNTIME_EXPORT_PREFIX, "-o", str(merged)]
+    how = ["--decref", decref] if decref else ["--prefix", RUNTIME_EXPORT_PREFIX]
+    return [str(loader), "link", str(program), "--runtime", str(runtime), *how, "-o", str(merged)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from rootstock_vera import AbiError, install
 from rootstock_vera.link import default_runtime
 
-from . import cases, faults, programs
+from . import cases, components, faults, programs
 from .compiling import allow_deep_recursion
 from .report import Report
 
@@ -42,6 +42,9 @@ def main() -> int:
         faults.audits(report, adapter, by_name)
         faults.command_line(report, runtime)
     faults.traps(report, adapter, by_name)
+    components.run(report, adapter, every, quick=arguments.quick)
+    if not arguments.only:
+        components.talking(report, adapter)
     if arguments.only:
         adapter.uninstall()
     else:

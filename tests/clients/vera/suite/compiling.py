@@ -31,7 +31,7 @@ def allow_deep_recursion() -> None:
     wasmtime.Config = DeepConfig  # type: ignore[misc]
 
 
-def build(name: str, source: str, *, checked: bool) -> Any:
+def build(name: str, source: str, *, checked: bool, entry: str = "main") -> Any:
     """A compiled program, ready to be executed."""
     tables: dict[str, Any] = {}
     try:
@@ -45,8 +45,8 @@ def build(name: str, source: str, *, checked: bool) -> Any:
     except RecursionError as error:
         raise CompileError(f"{name}: the compiler recursed too deep") from error
     _refuse(result.diagnostics)
-    if "main" not in result.exports:
-        raise CompileError(f"{name}: main was not compiled: "
+    if entry not in result.exports:
+        raise CompileError(f"{name}: {entry} was not compiled: "
                            + "; ".join(str(item.description) for item in result.diagnostics))
     return result
 

@@ -49,6 +49,12 @@ public fn main(@String -> @String)
 { string_reverse(@String.0) }
 """
 
+_DECIMALS = """
+public fn main(@Unit -> @Bool)
+  requires(true) ensures(true) effects(pure)
+{ decimal_eq(decimal_from_int(1), decimal_from_int(1)) }
+"""
+
 _ASSERTION = """
 public fn main(@Unit -> @Int)
   requires(true) ensures(true) effects(pure)
@@ -192,8 +198,9 @@ def builds(report: Report, adapter: Adapter) -> None:
         wat = '(module\n  (memory (export "vera.memory") 1)\n  (global $heap_ptr i32 (i32.const 0))\n)'
         _expect(AbiError, lambda: rewrite(wat, StaticData(0, 0, b""), "vera.", allocates=True,
                                           wraps=False), "$gc_sp", "another version")
-    with report.test("the component target"):
-        _expect(ValueError, lambda: emit_wasi_component(result), "wasi-p2")
+    with report.test("host values in a component"):
+        decimals = build("decimals", _DECIMALS, checked=True)
+        _expect(ValueError, lambda: emit_wasi_component(decimals), "host family", "decimal")
 
 
 def _other_version(module: bytes) -> bytes:
