@@ -26,6 +26,13 @@ use crate::{RUNTIME_LIBRARY, RUNTIME_WASM};
 /// The ABI in C.
 pub const HEADER: &str = include_str!("../../runtime/include/rootstock.h");
 
+/// What components need, for `loader link` and in C.
+const COMPONENT: [(&str, &str); 3] = [
+    ("component.wat", include_str!("../../runtime/include/component.wat")),
+    ("component.h", include_str!("../../runtime/include/component.h")),
+    ("component.c", include_str!("../../runtime/include/component.c")),
+];
+
 /// Writes the folder, which is made if need be; returns the files in it.
 ///
 /// # Errors
@@ -43,8 +50,10 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
         ("rootstock.rsp", &runtime.memory_map().into_bytes()),
         ("rootstock-exports.rsp", &runtime.export_flags().into_bytes()),
     ];
+    let component = COMPONENT.map(|(name, contents)| (name, contents.as_bytes()));
     files
         .into_iter()
+        .chain(component)
         .map(|(name, contents)| {
             let path = folder.join(name);
             replace(&path, contents).map_err(|error| {

@@ -249,6 +249,11 @@ fn the_recipes() {
 }
 
 #[test]
+fn the_guide_to_components() {
+    check("docs/components.md");
+}
+
+#[test]
 fn what_differs_is_seen() {
     assert!(agree(&["a", "b"], &["a", "b"]));
     assert!(agree(&["a...c", "...", "d"], &["a and c", "x", "y", "d"]));
