@@ -25,10 +25,11 @@ const FOREIGN: &[&str] = &[
 ];
 
 fn main() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the loader is a member of a workspace")
-        .to_owned();
+    let workspace =
+        Path::new(&env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("the loader is a member of a workspace")
+            .to_owned();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
 
     for watched in [

@@ -10,10 +10,20 @@ use runtime_core::host;
 use runtime_core::phases::Phase;
 use runtime_core::runtime::Runtime;
 
-use crate::Import;
 use crate::wasm::WasmMemory;
+use crate::{INSTANCE, Import};
 
 type Core = Runtime<WasmMemory>;
+
+/// The runtime at its address, which is a constant for the compiler. With an address from a parameter all of the core
+/// would be larger, and marking slower.
+#[inline(always)]
+fn at_its_address(runtime: &mut Core) -> &mut Core {
+    let _ = core::ptr::from_mut(runtime).expose_provenance();
+    // SAFETY: the module has one runtime, so this is the address of `runtime`, whose provenance was exposed; `runtime`
+    // itself is given up for as long as the result lives.
+    unsafe { &mut *core::ptr::with_exposed_provenance_mut(INSTANCE.0.get().addr()) }
+}
 
 macro_rules! phases {
     ($($($phase:ident = $name:ident)+, $others:literal: $exports:literal;)*) => {
@@ -21,7 +31,7 @@ macro_rules! phases {
             #[unsafe(no_mangle)]
             #[inline(never)]
             extern "C" fn $name(runtime: &mut Core, argument: u32) -> u32 {
-                runtime.run_phase(Phase::$phase, argument)
+                at_its_address(runtime).run_phase(Phase::$phase, argument)
             }
         )+)*
 
