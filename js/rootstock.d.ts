@@ -73,6 +73,8 @@ export type OtherCode =
     | 'BAD_ARGUMENT'
     /** A scope or a slot was used in a way that would not root anything. */
     | 'BAD_SCOPE'
+    /** The engine has no JSPI, or the type of a function is not known. */
+    | 'CANNOT_SUSPEND'
     | 'OPTION_REFUSED'
     | 'OUT_OF_BOUNDS'
     | 'SHADOW_STACK_FULL'
@@ -316,8 +318,10 @@ export interface RuntimeOptions<T = unknown> {
 }
 
 export interface LinkOptions {
-    /** The program's imports from other modules than `runtime`. */
-    imports?: WebAssembly.Imports;
+    /** The program's imports from other modules than `runtime`; a function, or a `WebAssembly.Suspending`. */
+    imports?: Record<string, Record<string, WebAssembly.ImportValue | object>>;
+    /** Slots of the shadow stack of each `callAsync`; 4,096 otherwise. */
+    stackSlots?: number;
     /** What messages call the program. */
     name?: string;
 }
@@ -428,6 +432,11 @@ export class Program {
     readonly exports: WebAssembly.Exports;
     /** Calls an exported function, with errors that can be read. i64 is a bigint. */
     call(name: string, ...args: (number | bigint)[]): any;
+    /**
+     * Calls an exported function that may wait for imports that are `WebAssembly.Suspending` (JSPI), on a shadow stack of
+     * its own. Any number of such calls may wait at once, and may be resumed in any order.
+     */
+    callAsync(name: string, ...args: (number | bigint)[]): Promise<any>;
 }
 
 /** The functions of module `host` that `loader run` gives to programs. `print` takes what is printed. */

@@ -2,6 +2,7 @@
 
 import { EXPORTS } from './abi.js';
 import { choice } from './errors.js';
+import { isSuspending } from './suspend.js';
 
 /** The module that the runtime's own import lives in, and its name. */
 export const HOST = 'host';
@@ -81,6 +82,9 @@ function typeOf(value, { module, name }) {
         case 'bigint':
             return { kind: 'global' };
         default:
+    }
+    if (isSuspending(value)) {
+        return { kind: 'func' };
     }
     if (value instanceof WebAssembly.Memory) {
         return memoryType(value);

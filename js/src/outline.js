@@ -17,6 +17,8 @@ const VALUE_TYPES = new Map([
     [0x70, 'funcref'],
     [0x6f, 'externref'],
 ]);
+/** And back. */
+export const TYPE_BYTES = new Map([...VALUE_TYPES].map(([byte, name]) => [name, byte]));
 const KINDS = ['func', 'table', 'memory', 'global', 'tag'];
 const decoder = new TextDecoder();
 

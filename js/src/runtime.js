@@ -1,11 +1,13 @@
-/** The runtime and programs as objects; what they export, as methods. */
+/** The runtime as an object; what it exports, as methods. */
 
 import { checkAbi } from './abi.js';
 import { RootstockError, choice, hex, u32 } from './errors.js';
 import { Guard } from './guard.js';
 import { RUNTIME, importFaults } from './imports.js';
+import { Program } from './program.js';
 import { ScopeStack } from './scope.js';
 import { engineWords, load, loadSync } from './source.js';
+import { cannotSuspend, isSuspending, suspendingImport } from './suspend.js';
 import { OPTIONS, STATS } from './tables.js';
 import { OVERFLOW, Traps } from './traps.js';
 import { Views } from './views.js';
@@ -346,25 +348,25 @@ export class Runtime {
         const imports = this.#prepare(loaded, options);
         try {
             // At once: the start function must find `gc_sp` as it is when it is restored after a trap.
-            return this.#instantiate(loaded, imports);
+            return this.#instantiate(loaded, imports, options);
         } catch (error) {
             if (!(error instanceof RangeError) || !/main thread/.test(error.message)) {
                 throw error;
             }
         }
         // A browser that does not instantiate a module of this size at once.
-        return this.#linked(loaded, await WebAssembly.instantiate(loaded.module, imports));
+        return this.#linked(loaded, await WebAssembly.instantiate(loaded.module, imports), options);
     }
 
     /** The same at once, from bytes or a `WebAssembly.Module`. */
     linkSync(source, options = {}) {
         const loaded = loadSync(source, options.name, 'the program');
-        return this.#instantiate(loaded, this.#prepare(loaded, options));
+        return this.#instantiate(loaded, this.#prepare(loaded, options), options);
     }
 
-    #instantiate(loaded, imports) {
+    #instantiate(loaded, imports, options) {
         try {
-            return this.#linked(loaded, this.call(() => new WebAssembly.Instance(loaded.module, imports)));
+            return this.#linked(loaded, this.call(() => new WebAssembly.Instance(loaded.module, imports)), options);
         } catch (error) {
             if (error instanceof WebAssembly.LinkError) {
                 const words = `${loaded.name}: it cannot be linked: ${engineWords(error)}`;
@@ -401,16 +403,32 @@ export class Runtime {
         if (fault !== undefined) {
             throw new RootstockError('BAD_IMPORT', `${name}: ${fault}`);
         }
-        return available;
+        return this.#suspendable(name, wanted, available);
     }
 
-    #linked({ name, module }, instance) {
+    /** The imports, where those that may suspend the program put its shadow stack aside while it waits. */
+    #suspendable(name, wanted, available) {
+        const imports = { ...available };
+        for (const { module, name: key, type } of wanted) {
+            const value = available[module][key];
+            if (isSuspending(value)) {
+                if (type === undefined) {
+                    throw cannotSuspend(name, `the type of ${module}.${key} is not known: link bytes, not a WebAssembly.Module`);
+                }
+                const waiting = suspendingImport(value, type, this.exports.gc_stack_switch);
+                imports[module] = { ...imports[module], [key]: waiting };
+            }
+        }
+        return imports;
+    }
+
+    #linked(loaded, instance, options) {
         const required = instance.exports[ABI_REQUIRED];
         if (required instanceof WebAssembly.Global) {
-            checkAbi(`${name} (${ABI_REQUIRED})`, required.value);
+            checkAbi(`${loaded.name} (${ABI_REQUIRED})`, required.value);
         }
         initialize(this, instance);
-        return new Program(this, name, module, instance);
+        return new Program(this, loaded, instance, options);
     }
 }
 
@@ -439,35 +457,3 @@ const refused = ({ name, min, max }, value) =>
         'OPTION_REFUSED',
         `the runtime refused ${String(value)} for the option ${name}: ${min} to ${max} are allowed`,
     );
-
-/** A program that was instantiated against a runtime. */
-export class Program {
-    #runtime;
-
-    constructor(runtime, name, module, instance) {
-        this.#runtime = runtime;
-        this.name = name;
-        this.module = module;
-        this.instance = instance;
-        /** The exports themselves: other programs can import them. */
-        this.exports = instance.exports;
-    }
-
-    /** Calls an exported function; a failure leaves things in order, as with the methods of `Runtime`. */
-    call(name, ...args) {
-        const f = this.exports[name];
-        if (typeof f !== 'function') {
-            const functions = Object.keys(this.exports).filter((key) => typeof this.exports[key] === 'function');
-            const cause =
-                f === undefined
-                    ? `it exports no function \`${name}\`${choice(name, functions)}`
-                    : `its export \`${name}\` is not a function`;
-            throw new RootstockError('BAD_ARGUMENT', `${this.name}: ${cause}`);
-        }
-        if (args.length !== f.length) {
-            const cause = `\`${name}\` takes ${f.length} arguments, and was called with ${args.length}`;
-            throw new RootstockError('BAD_ARGUMENT', `${this.name}: ${cause}`);
-        }
-        return this.#runtime.call(f, ...args);
-    }
-}

@@ -8,7 +8,7 @@ const HARD = { EAGER: 1, POISON: 1, VERIFY: 1 };
 const EASY = { VERIFY: 1 };
 
 /** The programs, for who must get them ready. */
-export const GUESTS = ['closures', 'deep', 'every_export', 'grow', 'list', 'reclaim', 'shapes', 'table', 'wrappers'];
+export const GUESTS = ['closures', 'deep', 'every_export', 'grow', 'list', 'reclaim', 'shapes', 'table', 'waits', 'wrappers'];
 
 /** Beside the runtime, as `loader run` has it. */
 async function apart(name, configure, { wasm, guest }) {

@@ -17,6 +17,7 @@ import linking from './linking.js';
 import memory from './memory.js';
 import scopes from './scopes.js';
 import traps from './traps.js';
+import waiting from './waiting.js';
 import wrappers from './wrappers.js';
 
 export const SUITES = {
@@ -32,4 +33,5 @@ export const SUITES = {
     fake,
     linking,
     guests,
+    waiting,
 };

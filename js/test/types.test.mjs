@@ -65,7 +65,7 @@ test('every name of the tables', () => {
 });
 
 test('every code that is thrown', () => {
-    const sources = ['abi', 'errors', 'handles', 'host', 'load', 'runtime', 'scope', 'source', 'traps', 'views'];
+    const sources = ['abi', 'errors', 'handles', 'host', 'load', 'program', 'runtime', 'scope', 'source', 'suspend', 'traps', 'views'];
     const thrown = sources.flatMap((file) => {
         const source = readFileSync(`${JS}src/${file}.js`, 'utf8');
         return [...source.matchAll(/(?:RootstockError\(|engineTrap\(error,)\s*'([A-Z_]+)'/g)].map(([, code]) => code);

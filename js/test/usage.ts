@@ -66,6 +66,8 @@ async function main(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
 
     const program: Program = await runtime.link(bytes, { name: 'list.wasm', imports: { host: hostModule(runtime, console.log) } });
     const sum: bigint = program.call('main', 10n, 3);
+    const promised: Promise<bigint> = program.callAsync('main', 10n, 3);
+    await promised;
     const same: number = runtime.call(runtime.exports.alloc, 16);
     try {
         other.linkSync(bytes);
