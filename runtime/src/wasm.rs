@@ -191,11 +191,6 @@ unsafe impl Memory for WasmMemory {
     }
 
     #[inline(always)]
-    fn addr_of(&self, ptr: *mut u8) -> Addr {
-        Addr::new(ptr as u32)
-    }
-
-    #[inline(always)]
     fn phase(runtime: &mut Runtime<Self>, phase: Phase, argument: u32) -> u32 {
         crate::phases::run(runtime, phase, argument)
     }

@@ -89,10 +89,8 @@ pub unsafe trait Memory {
     fn sp(&self) -> Addr;
     /// Moves `gc_sp`.
     fn set_sp(&mut self, sp: Addr);
-    /// The pointer to an address, for the allocator of the tables.
+    /// The pointer to an address, for who reads and writes objects.
     fn ptr(&self, at: Addr) -> *mut u8;
-    /// The address that a pointer into memory points to.
-    fn addr_of(&self, ptr: *mut u8) -> Addr;
     /// Runs a phase that a linked program can lack. The module makes each a function of its own.
     #[inline(always)]
     fn phase(runtime: &mut Runtime<Self>, phase: Phase, argument: u32) -> u32

@@ -165,8 +165,4 @@ unsafe impl Memory for NativeMemory {
     fn ptr(&self, at: Addr) -> *mut u8 {
         self.range(at, 0)
     }
-
-    fn addr_of(&self, ptr: *mut u8) -> Addr {
-        Addr::new((ptr.addr() - self.base.addr().get()) as u32)
-    }
 }

@@ -13,7 +13,6 @@ use crate::size_class::Lookup;
 use crate::stacks::Stacks;
 use crate::stats::Counters;
 use crate::sweep::Found;
-use crate::tables::Tables;
 use crate::tell::Telling;
 use crate::verify::Invariant;
 use crate::wrap_table::WrapTable;
@@ -53,7 +52,6 @@ pub struct Runtime<M: Memory> {
     pub(crate) counters: Counters,
     /// What the last collection found.
     pub(crate) found: Found,
-    pub(crate) tables: Tables,
     // The large parts last: a field at a low address makes shorter wasm. And they are all zeros, which
     // `loader link` leaves out at the end of the data.
     pub(crate) runs: [Run; RUNS],
@@ -78,7 +76,6 @@ impl<M: Memory> Runtime<M> {
             counters: Counters::EMPTY,
             found: Found::NOTHING,
             classes: Lookup::EMPTY,
-            tables: Tables::EMPTY,
             options: DEFAULTS,
             static_end: Addr::NULL,
             collecting: false,

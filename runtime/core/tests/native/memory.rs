@@ -124,8 +124,4 @@ unsafe impl Memory for TestMemory {
     fn ptr(&self, at: Addr) -> *mut u8 {
         self.inner.ptr(at)
     }
-
-    fn addr_of(&self, ptr: *mut u8) -> Addr {
-        self.inner.addr_of(ptr)
-    }
 }
