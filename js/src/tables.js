@@ -257,7 +257,7 @@ export const ERRORS = [
         name: 'HEAP_EXHAUSTED',
         meaning: 'no memory for an allocation, also after a collection',
         argument: 'the size asked for, in bytes',
-        advice: 'raise HEAP_LIMIT or MAX_PAGES, raise the memory limit of the host, or keep fewer objects alive',
+        advice: 'raise HEAP_LIMIT or MAX_PAGES, raise the memory limit of the host or the module (--max-memory of its linker), or keep fewer objects alive',
     },
     {
         number: 2,

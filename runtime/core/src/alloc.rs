@@ -300,8 +300,7 @@ impl<M: Memory> Runtime<M> {
     #[inline]
     pub(crate) fn is_handed_out(&self, kind: Kind, cell: Addr) -> bool {
         let run = self.runs[kind.index()];
-        // By distance: a run may end at the end of the address space, which is address 0. Large
-        // objects have no run, and an empty one has no rest.
+        // By distance, as one comparison: large objects have no run, and an empty one has no rest.
         cell.since(run.bump) >= run.end.since(run.bump)
     }
 

@@ -68,7 +68,7 @@ errors! {
     HeapExhausted, "HEAP_EXHAUSTED",
         "no memory for an allocation, also after a collection",
         "the size asked for, in bytes",
-        "raise HEAP_LIMIT or MAX_PAGES, raise the memory limit of the host, or keep fewer objects alive";
+        "raise HEAP_LIMIT or MAX_PAGES, raise the memory limit of the host or the module (--max-memory of its linker), or keep fewer objects alive";
     SizeTooLarge, "SIZE_TOO_LARGE",
         "the size asked for can never be had: it is larger than the address space of the heap",
         "the size asked for, in bytes, unsigned",

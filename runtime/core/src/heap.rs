@@ -2,9 +2,10 @@
 //!
 //! Free blocks are found lowest first, so that the heap stays low and warm blocks are used again
 //! before fresh ones. Memory may be grown by others at any time: what lies between our pages is
-//! foreign and never touched.
+//! foreign and never touched. What memory there was at the start may be another allocator's: it is
+//! used only where memory cannot grow, and where it is known to be nobody's.
 
-use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block, PAGE_SIZE};
+use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block, MAX_BLOCKS, PAGE_SIZE, blocks_for};
 use crate::block::{GROUP_BLOCKS, GROUP_SHIFT, Kind, RECORD_SHIFT, Record};
 use crate::error::ErrorCode;
 use crate::memory::Memory;
@@ -103,7 +104,7 @@ impl<M: Memory> Runtime<M> {
                 return Block::NONE;
             }
             let block = self.find_free(count);
-            if !block.is_none() || !self.grow_heap(count) {
+            if !block.is_none() || !(self.grow_heap(count) || self.add_spare()) {
                 return block;
             }
         }
@@ -213,12 +214,24 @@ impl<M: Memory> Runtime<M> {
             },
         };
         let start = Block::new(old * BLOCKS_PER_PAGE);
-        self.add_blocks(start, start.plus(added * BLOCKS_PER_PAGE))
+        self.add_blocks(start, start.plus(added * BLOCKS_PER_PAGE), Kind::FRESH)
     }
 
-    /// Makes `start..end`, all zeros, part of the heap. Each group that is new to the heap gets its metadata
+    /// Adds what was there before the heap and is nobody's, once.
+    fn add_spare(&mut self) -> bool {
+        let Some((start, end)) = self.mem.spare() else { return false };
+        let start = Block::new(blocks_for(start.max(self.heap_start()).get()));
+        let ceiling = Block::new(self.option(GcOption::MaxPages) * BLOCKS_PER_PAGE);
+        let end = end.block().min(ceiling);
+        // A block that was added is of another kind. These may be of any content.
+        start < end && self.kind(start) == Kind::FOREIGN && self.add_blocks(start, end, Kind::FREE)
+    }
+
+    /// Makes `start..end`, of a free kind, part of the heap. Each group that is new to the heap gets its metadata
     /// block first: from the free blocks if there are any, else from the start of the addition.
-    fn add_blocks(&mut self, start: Block, end: Block) -> bool {
+    fn add_blocks(&mut self, start: Block, end: Block, kind: Kind) -> bool {
+        // Not the last block below 2^32: the address one past its last object would be 0.
+        let end = end.min(Block::new(MAX_BLOCKS - 1));
         // First, so that what is counted is in the heap. Until they are given a kind they are foreign.
         self.heap.hi = self.heap.hi.max(end);
         let mut first = start;
@@ -236,7 +249,7 @@ impl<M: Memory> Runtime<M> {
                     return false;
                 }
                 metadata = first;
-                self.set_kind(metadata, Kind::FRESH);
+                self.set_kind(metadata, kind);
                 first = first.plus(1);
             }
             if self.kind(metadata) != Kind::FRESH {
@@ -248,7 +261,7 @@ impl<M: Memory> Runtime<M> {
             self.heap.used += 1;
             self.heap.internal += 1;
         }
-        self.set_kinds(first, end.since(first), Kind::FRESH);
+        self.set_kinds(first, end.since(first), kind);
         self.heap.peak = self.heap.peak.max(self.heap.used);
         self.heap.hint = self.heap.hint.min(first);
         self.heap.hopeless = 0;
@@ -286,7 +299,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Sets the heap up at the first use, empty: what memory there is already may be somebody's.
     pub(crate) fn start_heap(&mut self) {
-        let start = Block::new(crate::addr::blocks_for(self.heap_start().get()));
+        let start = Block::new(blocks_for(self.heap_start().get()));
         self.heap.lo = start;
         self.heap.hi = start;
     }

@@ -10,6 +10,8 @@ pub const WRAP_TABLE_ENTRIES: u32 = 4096;
 pub const WRAP_ENTRY_BYTES: u32 = 16;
 /// Bytes of the built-in part of the mark stack.
 pub const MARK_STACK_BYTES: u32 = 32 * 1024;
+/// The word kept at `gc_stack_limit`. If it has changed, the program pushed past the end.
+pub const GUARD_WORD: u32 = 0x6AAD_5AFE;
 /// Bytes of the block table: one for each block of the address space.
 pub const BLOCK_TABLE_BYTES: u32 = MAX_BLOCKS;
 /// Bytes of the directory: a word for each group of blocks.
@@ -51,6 +53,7 @@ pub struct Regions {
 /// The heap hands out addresses for others to write through. An implementation must
 /// * return regions that are disjoint, aligned to 8 bytes, inside memory and used by nobody else;
 /// * never move or shrink, and return zeroed pages from `grow`;
+/// * return from `spare` nothing that anybody else uses, or will use;
 /// * make `ptr(at)` valid for reads and writes up to the end of memory, at the same distance from
 ///   `ptr(0)` for its whole life.
 ///
@@ -83,6 +86,12 @@ pub unsafe trait Memory {
     fn pages(&self) -> u32;
     /// Adds zeroed pages; returns the old size in pages, or `None` and changes nothing.
     fn grow(&mut self, pages: u32) -> Option<u32>;
+    /// Where memory starts and ends that was there before the heap, and that is known to be nobody's. It may be of any
+    /// content. The heap asks where memory cannot grow.
+    #[inline]
+    fn spare(&self) -> Option<(Addr, Addr)> {
+        None
+    }
     /// The fixed regions.
     fn regions(&self) -> Regions;
     /// The next free slot of the shadow stack (`gc_sp`).

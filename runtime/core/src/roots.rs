@@ -10,7 +10,7 @@ use crate::stacks::StackStep;
 
 /// The word kept at the limit of a shadow stack from the first use of the heap on. If it has changed, the program pushed past
 /// the end.
-pub const GUARD: u32 = 0x6AAD_5AFE;
+pub const GUARD: u32 = crate::memory::GUARD_WORD;
 
 #[derive(Debug)]
 pub(crate) struct Roots {

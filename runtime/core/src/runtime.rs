@@ -119,6 +119,12 @@ impl<M: Memory> Runtime<M> {
         self.fail(ErrorCode::HeapCorrupt, invariant as u32);
     }
 
+    /// Stores that the shadow stack has overflowed, for who finds it out before an operation begins.
+    #[cold]
+    pub fn note_overflow(&mut self) {
+        self.fail(ErrorCode::ShadowStackOverflow, self.mem.sp().get());
+    }
+
     /// The last failure; code 0 if there was none.
     pub fn last_error(&self) -> u32 {
         self.last_error

@@ -15,6 +15,7 @@ mod notifying;
 mod pacing;
 mod ranges;
 mod roots;
+mod spare;
 mod stacks;
 mod sweeping;
 mod telling;

@@ -21,12 +21,18 @@ pub(crate) struct TestMemory {
     fuel: Cell<Option<u64>>,
     refuse: bool,
     growths: u32,
+    spare: Option<(Addr, Addr)>,
 }
 
 impl TestMemory {
     pub(crate) fn new(max_pages: u32) -> Self {
         let inner = NativeMemory::new(max_pages);
-        Self { inner, fuel: Cell::new(None), refuse: false, growths: 0 }
+        Self { inner, fuel: Cell::new(None), refuse: false, growths: 0, spare: None }
+    }
+
+    /// Says that this memory is nobody's.
+    pub(crate) fn set_spare(&mut self, start: u32, end: u32) {
+        self.spare = Some((Addr::new(start), Addr::new(end)));
     }
 
     /// Traps after `accesses` more loads, stores, fills and copies.
@@ -107,6 +113,10 @@ unsafe impl Memory for TestMemory {
         let old = self.inner.grow(pages)?;
         self.growths += 1;
         Some(old)
+    }
+
+    fn spare(&self) -> Option<(Addr, Addr)> {
+        self.spare
     }
 
     fn regions(&self) -> Regions {
