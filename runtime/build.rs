@@ -1,9 +1,11 @@
-//! Decides the memory map, and adds the object file with the wasm globals to what is linked.
+//! Decides the memory map, and adds the object files that Rust cannot express to what is linked.
 
 #[path = "build/archive.rs"]
 mod archive;
 #[path = "build/object.rs"]
 mod object;
+#[path = "build/parts.rs"]
+mod parts;
 
 use std::path::Path;
 use std::{env, fs};
@@ -82,9 +84,19 @@ fn shadow_stack() -> u32 {
 fn link(map: &Map) {
     let out_dir = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     // In an archive, as rustc puts that into `libruntime.a` too.
-    let library = Path::new(&out_dir).join("librootstock_globals.a");
-    let archive = archive::of_one("gc_globals.o", &object::globals(map));
-    fs::write(&library, archive).expect("OUT_DIR is writable");
+    let write = |name: &str, contents: Vec<u8>| {
+        let path = Path::new(&out_dir).join(name);
+        fs::write(&path, contents).expect("OUT_DIR is writable");
+        path
+    };
+    let [reactor, constructors] = parts::constructors();
+    let files = [
+        ("gc_reactor.o", reactor),
+        ("gc_ctors.o", constructors),
+        ("gc_globals.o", parts::globals(map)),
+    ];
+    write("librootstock_globals.a", archive::of(&files));
+    let module = write("gc_module.o", parts::module());
     println!("cargo::rustc-link-search=native={out_dir}");
     println!("cargo::rustc-link-lib=static=rootstock_globals");
     for argument in [
@@ -96,6 +108,7 @@ fn link(map: &Map) {
         "--export=gc_stack_base".into(),
         "--export=gc_stack_limit".into(),
         "--export=gc_program_base".into(),
+        module.display().to_string(),
     ] {
         println!("cargo::rustc-link-arg-cdylib={argument}");
     }

@@ -6,13 +6,14 @@
 //! ```text
 //! 0               gc_stack_base     gc_stack_limit   gc_program_base                 __heap_base
 //! +---------------+-----------------+----------------+-------------------------------+--------->
-//! | linear stack, | shadow stack    | guard word     | data of program and runtime,  | GC heap
-//! | grows down    | (roots) ->      |                | as the linker orders them     |
+//! | linear stack, | shadow stack    | guard word,    | data of program and runtime,  | GC heap
+//! | grows down    | (roots) ->      | gap            | as the linker orders them     |
 //! +---------------+-----------------+----------------+-------------------------------+--------->
 //! ```
 
-mod decref;
+mod archive;
 mod library;
+mod symbols;
 
 use std::fs;
 use std::io::{self, Write};
@@ -43,9 +44,8 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
         InputError::new(folder.display().to_string(), format!("cannot be made: {error}"))
     })?;
     let runtime = Exports::read(RUNTIME_WASM);
-    let library = decref::with_plain_name(library::with_weak_panic_handler(RUNTIME_LIBRARY));
     let files: [(&str, &[u8]); 4] = [
-        ("libruntime.a", &library),
+        ("libruntime.a", &library::for_programs(RUNTIME_LIBRARY, &runtime.functions)),
         ("rootstock.h", HEADER.as_bytes()),
         ("rootstock.rsp", &runtime.memory_map().into_bytes()),
         ("rootstock-exports.rsp", &runtime.export_flags().into_bytes()),
@@ -68,6 +68,12 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
 pub(crate) fn runtime_exports() -> impl Iterator<Item = &'static str> {
     let Exports { functions, globals } = Exports::read(RUNTIME_WASM);
     functions.into_iter().chain(globals.into_iter().map(|(name, _)| name))
+}
+
+/// The names of the functions that the runtime exports.
+#[cfg(test)]
+fn function_exports() -> impl Iterator<Item = &'static str> {
+    Exports::read(RUNTIME_WASM).functions.into_iter()
 }
 
 /// Writes a file beside the old one, and then puts it into its place.
@@ -133,8 +139,16 @@ impl<'a> Exports<'a> {
         format!(
             "--stack-first\n-zstack-size={}\n--global-base={}\n",
             self.value("gc_stack_base"),
-            self.value("gc_program_base")
+            self.data_base()
         )
+    }
+
+    /// Where data start. Between them and the shadow stack lies as much again: pages that cost nothing, and that take
+    /// what a program pushes too much, until that is found out.
+    fn data_base(&self) -> u32 {
+        const PAGE: u32 = 65_536;
+        let slots = self.value("gc_stack_limit") - self.value("gc_stack_base");
+        self.value("gc_program_base") + slots.next_multiple_of(PAGE)
     }
 
     /// The flags that export all of the ABI from the program.
@@ -178,10 +192,12 @@ mod tests {
         let exports = Exports::read(RUNTIME_WASM);
         assert_eq!(exports.functions.len(), 30);
         for name in exports.functions {
-            assert!(
-                HEADER.contains(&format!(" {name}(")) || HEADER.contains(&format!("*{name}(")),
-                "rootstock.h does not declare {name}"
-            );
+            for name in [name, &library::own_name(name)] {
+                assert!(
+                    HEADER.contains(&format!(" {name}(")) || HEADER.contains(&format!("*{name}(")),
+                    "rootstock.h does not declare {name}"
+                );
+            }
         }
     }
 
@@ -189,9 +205,10 @@ mod tests {
     fn the_flags_are_what_the_runtime_was_built_with() {
         let exports = Exports::read(RUNTIME_WASM);
         let stack = exports.value("gc_stack_base");
-        let base = exports.value("gc_program_base");
+        let base = exports.data_base();
         assert!(stack > 65_536 && stack.is_multiple_of(16), "room for a linear stack: {stack}");
-        assert!(exports.value("gc_stack_limit") < base);
+        let limit = exports.value("gc_stack_limit");
+        assert!(base - limit >= limit - stack && base.is_multiple_of(65_536), "{base}");
         assert_eq!(
             exports.memory_map(),
             format!("--stack-first\n-zstack-size={stack}\n--global-base={base}\n")

@@ -3,6 +3,7 @@
 //! The programs are in `tests/link/`. They do the same, so each result is worked out here, once, without them.
 
 mod object_link {
+    mod kinds;
     mod linker;
     mod notified;
     mod programs;

@@ -1,205 +1,271 @@
-//! The object file with what Rust and C cannot say: the wasm globals of the ABI, and where the linker put things.
+//! Object files that are written by hand.
 //!
-//! Stable Rust has no way to define a wasm global. A linkable object file does, and is short: one mutable global and
-//! three immutable ones, and a few lines of code that read and write the first. `wasm-ld` links it like any other.
-//! (Format: the tool conventions' "WebAssembly Object File Linking".)
+//! Some of what the runtime needs cannot be said in stable Rust: a wasm global, a weak symbol, an address that only the
+//! linker knows. A linkable object file says it, and is short. `wasm-ld` links it like any other. (Format: the tool
+//! conventions' "WebAssembly Object File Linking".)
 
 use std::borrow::Cow;
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, CustomSection, Encode, FunctionSection, GlobalSection, GlobalType,
-    LinkingSection, Module, SymbolTable, TypeSection, ValType,
+    CodeSection, ConstExpr, CustomSection, Encode, EntityType, FunctionSection, GlobalSection,
+    GlobalType, ImportSection, LinkingSection, Module, SymbolTable, TypeSection, ValType,
 };
 
-use crate::Map;
+pub(crate) const WEAK: u32 = SymbolTable::WASM_SYM_BINDING_WEAK;
+pub(crate) const LOCAL: u32 = SymbolTable::WASM_SYM_BINDING_LOCAL;
+pub(crate) const HIDDEN: u32 = SymbolTable::WASM_SYM_VISIBILITY_HIDDEN;
+/// The name stands in the symbol table, and not only in the import.
+pub(crate) const EXPLICIT_NAME: u32 = SymbolTable::WASM_SYM_EXPLICIT_NAME;
+pub(crate) const EXPORTED: u32 = SymbolTable::WASM_SYM_EXPORTED;
+const UNDEFINED: u32 = SymbolTable::WASM_SYM_UNDEFINED;
 
-// Symbols by number, in the order in which `symbols` lists them.
-const GC_SP: u32 = 0;
-const DATA_END: u32 = 4;
-const GLOBAL_BASE: u32 = 5;
-const HEAP_BASE: u32 = 6;
-const STACK_LOW: u32 = 7;
-const STACK_HIGH: u32 = 8;
+/// A symbol, by its number in the file.
+#[derive(Clone, Copy)]
+pub(crate) struct Symbol(u32);
 
-/// The object file for a memory map.
-pub(crate) fn globals(map: &Map) -> Vec<u8> {
-    const TYPE_GET: u32 = 0;
-    const TYPE_SET: u32 = 1;
-    let mut types = TypeSection::new();
-    types.ty().function([], [ValType::I32]);
-    types.ty().function([ValType::I32], []);
+/// The type of a function: how many `i32` it takes, and what it returns.
+pub(crate) type Signature = (usize, &'static [ValType]);
 
-    let mut functions = FunctionSection::new();
-    let mut code = CodeSection::new();
-    let mut relocations = Relocations::default();
-    // Offsets of relocations count from the start of the section's contents, which begin with the number of bodies.
-    let mut offset = 1;
-    let bodies = [
-        (TYPE_GET, sp_get()),
-        (TYPE_SET, sp_set()),
-        (TYPE_GET, map_is_sound(map)),
-        (TYPE_GET, Body::new().number(map.stack_limit).end()),
-    ];
-    for (ty, body) in bodies {
-        functions.function(ty);
-        code.raw(&body.bytes);
-        let mut size = Vec::new();
-        body.bytes.len().encode(&mut size);
-        offset += size.len() as u32;
-        relocations.add(&body, offset);
-        offset += body.bytes.len() as u32;
+/// An object file in the making.
+#[derive(Default)]
+pub(crate) struct Object {
+    types: TypeSection,
+    type_count: u32,
+    imports: ImportSection,
+    imported: u32,
+    functions: FunctionSection,
+    bodies: Vec<Body>,
+    globals: GlobalSection,
+    global_count: u32,
+    symbols: SymbolTable,
+    symbol_count: u32,
+}
+
+impl Object {
+    fn symbol(&mut self) -> Symbol {
+        self.symbol_count += 1;
+        Symbol(self.symbol_count - 1)
     }
 
-    let mut globals = GlobalSection::new();
-    for (_, mutable, value) in values(map) {
+    fn signature(&mut self, (params, results): Signature) -> u32 {
+        self.types.ty().function(vec![ValType::I32; params], results.iter().copied());
+        self.type_count += 1;
+        self.type_count - 1
+    }
+
+    /// A function of another file. These come before the file's own.
+    pub(crate) fn undefined_function(
+        &mut self,
+        name: &str,
+        signature: Signature,
+        flags: u32,
+    ) -> Symbol {
+        assert!(self.bodies.is_empty(), "the numbers of imported functions come first");
+        let ty = self.signature(signature);
+        self.imports.import("env", name, EntityType::Function(ty));
+        self.symbols.function(
+            UNDEFINED | flags,
+            self.imported,
+            (flags & EXPLICIT_NAME != 0).then_some(name),
+        );
+        self.imported += 1;
+        self.symbol()
+    }
+
+    /// An address that another file, or the linker, knows.
+    pub(crate) fn undefined_data(&mut self, name: &str, flags: u32) -> Symbol {
+        self.symbols.data(UNDEFINED | flags, name, None);
+        self.symbol()
+    }
+
+    pub(crate) fn global(&mut self, name: &str, flags: u32, mutable: bool, value: u32) -> Symbol {
         let ty = GlobalType { val_type: ValType::I32, mutable, shared: false };
-        globals.global(ty, &ConstExpr::i32_const(value.cast_signed()));
+        self.globals.global(ty, &ConstExpr::i32_const(value.cast_signed()));
+        self.symbols.global(flags, self.global_count, Some(name));
+        self.global_count += 1;
+        self.symbol()
     }
-    let mut linking = LinkingSection::new();
-    linking.symbol_table(&symbols(map));
 
-    let mut module = Module::new();
-    module.section(&types).section(&functions).section(&globals).section(&code);
-    module.section(&linking);
-    module.section(&CustomSection { name: "reloc.CODE".into(), data: relocations.section() });
-    module.finish()
-}
-
-/// The globals of the ABI: name, whether it is mutable, value.
-fn values(map: &Map) -> [(&'static str, bool, u32); 4] {
-    [
-        ("gc_sp", true, map.stack_base),
-        ("gc_stack_base", false, map.stack_base),
-        ("gc_stack_limit", false, map.stack_limit),
-        ("gc_program_base", false, map.program_base),
-    ]
-}
-
-fn symbols(map: &Map) -> SymbolTable {
-    let mut symbols = SymbolTable::new();
-    for (index, (name, ..)) in (0..).zip(values(map)) {
-        symbols.global(0, index, Some(name));
+    pub(crate) fn function(&mut self, name: &str, flags: u32, signature: Signature, body: Body) {
+        let ty = self.signature(signature);
+        self.functions.function(ty);
+        self.bodies.push(body);
+        self.another_name(name, flags);
     }
-    // Wherever one of these is asked for, the linker defines it. Those with the limits of the linear stack are newer
-    // than the others, and 0 if the linker does not know them.
-    const WEAK: u32 = SymbolTable::WASM_SYM_BINDING_WEAK;
-    const UNDEFINED: u32 = SymbolTable::WASM_SYM_UNDEFINED;
-    symbols.data(UNDEFINED, "__data_end", None);
-    symbols.data(UNDEFINED, "__global_base", None);
-    symbols.data(UNDEFINED, "__heap_base", None);
-    symbols.data(UNDEFINED | WEAK, "__stack_low", None);
-    symbols.data(UNDEFINED | WEAK, "__stack_high", None);
-    symbols.function(0, 0, Some("rootstock_sp_get"));
-    symbols.function(0, 1, Some("rootstock_sp_set"));
-    symbols.function(0, 2, Some("rootstock_map_is_sound"));
-    // C has no way to ask for a global that does not change.
-    symbols.function(0, 3, Some("rootstock_stack_limit"));
-    symbols
+
+    /// One more symbol for the last function.
+    pub(crate) fn another_name(&mut self, name: &str, flags: u32) {
+        let index = self.imported + self.bodies.len() as u32 - 1;
+        self.symbols.function(flags, index, Some(name));
+        self.symbol();
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        let mut code = CodeSection::new();
+        let mut relocations = Relocations::default();
+        // Offsets of relocations count from the start of the section's contents: the number of bodies, one byte.
+        assert!(self.bodies.len() < 128);
+        let mut offset = 1;
+        for body in &self.bodies {
+            code.raw(&body.bytes);
+            let mut size = Vec::new();
+            body.bytes.len().encode(&mut size);
+            offset += size.len() as u32;
+            relocations.add(body, offset);
+            offset += body.bytes.len() as u32;
+        }
+        let mut linking = LinkingSection::new();
+        linking.symbol_table(&self.symbols);
+        let mut module = Module::new();
+        module.section(&self.types).section(&self.imports).section(&self.functions);
+        module.section(&self.globals).section(&code).section(&linking);
+        module.section(&CustomSection { name: "reloc.CODE".into(), data: relocations.section() });
+        // One feature, which is used: without it older linkers refuse to export gc_sp.
+        let features = [&[1, b'+', 15], &b"mutable-globals"[..]].concat();
+        module.section(&CustomSection { name: "target_features".into(), data: features.into() });
+        module.finish()
+    }
 }
 
-fn sp_get() -> Body {
-    Body::new().global_get(GC_SP).end()
+/// Instructions without operands.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Op {
+    End = 0x0b,
+    Return = 0x0f,
+    Drop = 0x1a,
+    Select = 0x1b,
+    I32Eqz = 0x45,
+    I32Eq = 0x46,
+    I32LtU = 0x49,
+    I32GtU = 0x4b,
+    I32LeU = 0x4d,
+    I32GeU = 0x4f,
+    I64Ne = 0x52,
+    I32Sub = 0x6b,
+    I32And = 0x71,
+    I32Or = 0x72,
+    I32Shl = 0x74,
+    I64Or = 0x84,
+    I64Shl = 0x86,
+    I64ExtendI32U = 0xad,
 }
 
-fn sp_set() -> Body {
-    Body::new().local_get(0).global_set(GC_SP).end()
-}
-
-/// Whether nothing lies where the shadow stack does: the linker must have been told to leave room for it.
-///
-/// In `runtime.wasm` the data of the runtime lie below the shadow stack. In an object link they are one with those of
-/// the program, which may be of any size, and lie above it. The linear stack is below it, or above all data. A linker
-/// that does not say where the linear stack lies puts it directly below the heap, or else it is below the data and
-/// nothing else is known: that is not good enough.
-fn map_is_sound(map: &Map) -> Body {
-    const ALIGNMENT: u32 = 16;
-    let below_or_above = |body: Body, end: u32, start: u32| {
-        body.address(end)
-            .number(map.stack_base)
-            .op(I32_LE_U)
-            .address(start)
-            .number(map.program_base)
-            .op(I32_GE_U)
-            .op(I32_OR)
-    };
-    let data = below_or_above(Body::new(), DATA_END, GLOBAL_BASE);
-    below_or_above(data, STACK_HIGH, STACK_LOW)
-        .address(HEAP_BASE)
-        .address(DATA_END)
-        .op(I32_SUB)
-        .number(ALIGNMENT)
-        .op(I32_GT_U)
-        // the first where the linker knows the symbol, else the second
-        .address(STACK_HIGH)
-        .op(SELECT)
-        .op(I32_AND)
-        .end()
-}
-
-const SELECT: u8 = 0x1b;
-const I32_GT_U: u8 = 0x4b;
-const I32_LE_U: u8 = 0x4d;
-const I32_GE_U: u8 = 0x4f;
-const I32_SUB: u8 = 0x6b;
-const I32_AND: u8 = 0x71;
-const I32_OR: u8 = 0x72;
-
-/// A function without locals of its own, and the places in it that the linker fills in.
-struct Body {
+/// A function's body, and the places in it that the linker fills in.
+pub(crate) struct Body {
     bytes: Vec<u8>,
-    /// Type of the relocation, place, symbol.
-    places: Vec<(u8, u32, u32)>,
+    places: Vec<Place>,
 }
 
+/// An operand that the linker fills in.
+struct Place {
+    relocation: u8,
+    offset: u32,
+    symbol: Symbol,
+    addend: i32,
+}
+
+const R_WASM_FUNCTION_INDEX_LEB: u8 = 0;
+const R_WASM_TABLE_INDEX_SLEB: u8 = 1;
 const R_WASM_MEMORY_ADDR_SLEB: u8 = 4;
 const R_WASM_GLOBAL_INDEX_LEB: u8 = 7;
 
 impl Body {
-    fn new() -> Self {
-        // no locals
+    /// A body without locals of its own.
+    pub(crate) fn new() -> Self {
         Self { bytes: vec![0x00], places: Vec::new() }
     }
 
-    fn op(mut self, op: u8) -> Self {
-        self.bytes.push(op);
+    /// A body with one local, an `i32`.
+    pub(crate) fn with_local() -> Self {
+        Self { bytes: vec![0x01, 0x01, 0x7f], places: Vec::new() }
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Self {
+        self.bytes.extend(bytes);
         self
     }
 
-    /// An instruction whose operand the linker overwrites: it is five bytes long, whatever its value.
-    fn relocated(mut self, op: u8, relocation: u8, symbol: u32) -> Self {
+    pub(crate) fn op(self, op: Op) -> Self {
+        self.raw(&[op as u8])
+    }
+
+    /// An operand is five bytes long before the linker has overwritten it, whatever its value.
+    fn relocated(mut self, op: u8, relocation: u8, symbol: Symbol, addend: i32) -> Self {
         self.bytes.push(op);
-        self.places.push((relocation, self.bytes.len() as u32, symbol));
-        self.bytes.extend([0x80, 0x80, 0x80, 0x80, 0x00]);
-        self
+        let offset = self.bytes.len() as u32;
+        self.places.push(Place { relocation, offset, symbol, addend });
+        self.raw(&[0x80, 0x80, 0x80, 0x80, 0x00])
     }
 
-    fn global_get(self, symbol: u32) -> Self {
-        self.relocated(0x23, R_WASM_GLOBAL_INDEX_LEB, symbol)
+    pub(crate) fn call(self, function: Symbol) -> Self {
+        self.relocated(0x10, R_WASM_FUNCTION_INDEX_LEB, function, 0)
     }
 
-    fn global_set(self, symbol: u32) -> Self {
-        self.relocated(0x24, R_WASM_GLOBAL_INDEX_LEB, symbol)
+    pub(crate) fn global_get(self, global: Symbol) -> Self {
+        self.relocated(0x23, R_WASM_GLOBAL_INDEX_LEB, global, 0)
     }
 
-    /// `i32.const` of a symbol's address.
-    fn address(self, symbol: u32) -> Self {
-        self.relocated(0x41, R_WASM_MEMORY_ADDR_SLEB, symbol)
+    pub(crate) fn global_set(self, global: Symbol) -> Self {
+        self.relocated(0x24, R_WASM_GLOBAL_INDEX_LEB, global, 0)
     }
 
-    /// `i32.const` of a number.
-    fn number(mut self, number: u32) -> Self {
+    /// `i32.const` of a symbol's address, and so many bytes further.
+    pub(crate) fn address(self, symbol: Symbol, addend: i32) -> Self {
+        self.relocated(0x41, R_WASM_MEMORY_ADDR_SLEB, symbol, addend)
+    }
+
+    /// `i32.const` of a function's place in the table: 0 for a weak function that no file has.
+    pub(crate) fn function_address(self, function: Symbol) -> Self {
+        self.relocated(0x41, R_WASM_TABLE_INDEX_SLEB, function, 0)
+    }
+
+    /// `i32.const`.
+    pub(crate) fn number(mut self, number: u32) -> Self {
         self.bytes.push(0x41);
         number.cast_signed().encode(&mut self.bytes);
         self
     }
 
-    fn local_get(mut self, local: u8) -> Self {
-        self.bytes.extend([0x20, local]);
-        self
+    /// `i64.const` of a number below 64.
+    pub(crate) fn number64(self, number: u8) -> Self {
+        self.raw(&[0x42, number])
     }
 
-    fn end(self) -> Self {
-        self.op(0x0b)
+    pub(crate) fn local_get(self, local: u8) -> Self {
+        self.raw(&[0x20, local])
+    }
+
+    pub(crate) fn local_set(self, local: u8) -> Self {
+        self.raw(&[0x21, local])
+    }
+
+    /// `i32.load`.
+    pub(crate) fn load(self) -> Self {
+        self.raw(&[0x28, 0x02, 0x00])
+    }
+
+    /// `i64.load`.
+    pub(crate) fn load64(self) -> Self {
+        self.raw(&[0x29, 0x03, 0x00])
+    }
+
+    /// `i32.store`.
+    pub(crate) fn store(self) -> Self {
+        self.raw(&[0x36, 0x02, 0x00])
+    }
+
+    pub(crate) fn memory_size(self) -> Self {
+        self.raw(&[0x3f, 0x00])
+    }
+
+    /// What is run if the number on the operand stack is not 0. It leaves nothing there.
+    pub(crate) fn when(self, then: impl FnOnce(Self) -> Self) -> Self {
+        then(self.raw(&[0x04, 0x40])).op(Op::End)
+    }
+
+    pub(crate) fn end(self) -> Self {
+        self.op(Op::End)
     }
 }
 
@@ -213,20 +279,20 @@ struct Relocations {
 impl Relocations {
     /// Those of a body at this offset.
     fn add(&mut self, body: &Body, offset: u32) {
-        for &(relocation, place, symbol) in &body.places {
+        for place in &body.places {
             self.count += 1;
-            self.entries.push(relocation);
-            (offset + place).encode(&mut self.entries);
-            symbol.encode(&mut self.entries);
-            if relocation == R_WASM_MEMORY_ADDR_SLEB {
-                const ADDEND: i32 = 0;
-                ADDEND.encode(&mut self.entries);
+            self.entries.push(place.relocation);
+            (offset + place.offset).encode(&mut self.entries);
+            place.symbol.0.encode(&mut self.entries);
+            if place.relocation == R_WASM_MEMORY_ADDR_SLEB {
+                place.addend.encode(&mut self.entries);
             }
         }
     }
 
     fn section(&self) -> Cow<'static, [u8]> {
-        const CODE_SECTION: u8 = 3;
+        // types, imports, functions and globals are before it
+        const CODE_SECTION: u8 = 4;
         let mut section = vec![CODE_SECTION];
         self.count.encode(&mut section);
         section.extend(&self.entries);

@@ -73,29 +73,40 @@ fn or_trap<T>(result: Result<T, Failed>) -> T {
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    give_up(Invariant::Internal)
+    // From inside the runtime: it may be borrowed, but not by anybody who goes on.
+    Import.with(|runtime| runtime.note(Invariant::Internal));
+    trap()
 }
 
-/// Static data or the linear stack lie where the shadow stack should.
+/// Whether an operation may begin; if not, the reason is stored. In an object link the memory map may be wrong, or
+/// the shadow stack have overflowed towards the runtime's tables: neither is left to be found in the tables.
+#[inline(always)]
+fn try_enter() -> Result<(), Failed> {
+    match wasm::enter() {
+        wasm::READY => Ok(()),
+        reason => Err(refuse(reason)),
+    }
+}
+
+#[inline(always)]
+fn enter() {
+    or_trap(try_enter());
+}
+
 #[cold]
 #[inline(never)]
-fn wrong_map() -> ! {
-    give_up(Invariant::MemoryMap)
-}
-
-/// Stores why, from inside the runtime, and traps. The runtime may be borrowed, but not by anybody who goes on.
-#[cold]
-#[inline(always)]
-fn give_up(invariant: Invariant) -> ! {
-    Import.with(move |runtime| runtime.note(invariant));
-    trap()
+fn refuse(reason: u32) -> Failed {
+    Import.with(|runtime| match reason {
+        wasm::OVERFLOWED => runtime.note_overflow(),
+        _ => runtime.note(Invariant::MemoryMap),
+    })
 }
 
 /// Allocates when the current run could not; null, with the reason stored, on failure.
 #[cold]
 #[inline(never)]
 fn alloc_slow(size: u32, atomic: bool) -> Addr {
-    host::alloc_slow(&Import, size, atomic)
+    if try_enter().is_err() { Addr::NULL } else { host::alloc_slow(&Import, size, atomic) }
 }
 
 #[cold]
@@ -122,6 +133,7 @@ extern "C" fn gc_abi_version() -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_init(static_end: u32) {
+    enter();
     or_trap(Import.with(|runtime| runtime.init(static_end)));
 }
 
@@ -154,6 +166,7 @@ extern "C" fn try_alloc_atomic(size: u32) -> u32 {
 #[cold]
 #[inline(never)]
 fn register_slow(ptr: u32, kind: u32, handle: u32) -> Result<(), Failed> {
+    try_enter()?;
     // Calls the export again, so that there is one copy of what it does.
     host::register_slow(&Import, ptr, || register_wrapper(ptr, kind, handle))
 }
@@ -183,6 +196,7 @@ extern "C" fn register_wrapper_sized(ptr: u32, kind: u32, handle: u32, external_
 
 #[unsafe(no_mangle)]
 extern "C" fn release_wrapper(ptr: u32) -> u32 {
+    enter();
     u32::from(or_trap(host::release(&Import, ptr)))
 }
 
@@ -193,51 +207,61 @@ extern "C" fn gc_wrapper(ptr: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_notify(max: u32) -> u32 {
+    enter();
     or_trap(host::notify(&Import, max))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_collect() {
+    enter();
     or_trap(host::collect(&Import));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_shutdown() {
+    enter();
     or_trap(host::shutdown(&Import));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_add_roots(start: u32, end: u32) {
+    enter();
     or_trap(Import.with(|runtime| runtime.add_roots(start, end)));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_remove_roots(start: u32, end: u32) {
+    enter();
     or_trap(Import.with(|runtime| runtime.remove_roots(start, end)));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_pin(ptr: u32) {
+    enter();
     or_trap(Import.with(|runtime| runtime.pin(ptr)));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_unpin(ptr: u32) {
+    enter();
     or_trap(Import.with(|runtime| runtime.unpin(ptr)));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_stack_new(slots: u32) -> u32 {
+    enter();
     or_trap(Import.with(|runtime| runtime.stack_new(slots)))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_stack_switch(stack: u32) -> u32 {
+    enter();
     or_trap(Import.with(|runtime| runtime.stack_switch(stack)))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn gc_stack_free(stack: u32) {
+    enter();
     or_trap(Import.with(|runtime| runtime.stack_free(stack)));
 }
 

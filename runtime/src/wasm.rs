@@ -3,7 +3,7 @@
 //! The fixed tables are one zeroed static, so that the linker places them and the file does not
 //! hold them. The shadow stack lies in a gap that the build script's link arguments leave above
 //! the module's data; `gc_sp` is a wasm global of the object file that the build script writes.
-//! Who links `libruntime.a` leaves the gap below all data, and that is checked before memory grows.
+//! Who links `libruntime.a` leaves the gap below all data, and that is checked before anything else.
 
 use core::arch::wasm32;
 use core::cell::UnsafeCell;
@@ -11,7 +11,8 @@ use core::mem::offset_of;
 
 use runtime_core::addr::Addr;
 use runtime_core::memory::{
-    BLOCK_TABLE_BYTES, DIRECTORY_BYTES, MARK_STACK_BYTES, Memory, Regions, WRAP_TABLE_BYTES,
+    BLOCK_TABLE_BYTES, DIRECTORY_BYTES, GUARD_WORD, MARK_STACK_BYTES, Memory, Regions,
+    WRAP_TABLE_BYTES,
 };
 use runtime_core::phases::Phase;
 use runtime_core::runtime::Runtime;
@@ -42,9 +43,22 @@ unsafe extern "C" {
     safe fn rootstock_sp_get() -> u32;
     /// Writes the global `gc_sp`.
     safe fn rootstock_sp_set(sp: u32);
-    /// Whether the linker has left the place of the shadow stack free: a constant, but one that
-    /// only the linker knows.
-    safe fn rootstock_map_is_sound() -> bool;
+    /// Whether the runtime may work; the argument is the guard word. In `runtime.wasm` the answer is
+    /// a constant. In an object link it may call `malloc`, which may call any export.
+    safe fn rootstock_enter(guard: u32) -> u32;
+    /// The memory that is nobody's: where it starts in the lower half, where it ends in the upper.
+    safe fn rootstock_spare() -> u64;
+}
+
+/// What [`enter`] answers; the build script's object files know the numbers.
+pub(crate) const READY: u32 = 0;
+/// The shadow stack has overflowed.
+pub(crate) const OVERFLOWED: u32 = 1;
+
+/// Whether the runtime may work, or why not. Called while nobody has borrowed it.
+#[inline(always)]
+pub(crate) fn enter() -> u32 {
+    rootstock_enter(GUARD_WORD)
 }
 
 /// Parses a number that the build script decided on.
@@ -154,12 +168,14 @@ unsafe impl Memory for WasmMemory {
 
     #[inline(always)]
     fn grow(&mut self, pages: u32) -> Option<u32> {
-        // Here, as there is no heap without growth, and it is seldom.
-        if !rootstock_map_is_sound() {
-            crate::wrong_map();
-        }
         let old = wasm32::memory_grow::<0>(pages as usize);
         (old != usize::MAX).then_some(old as u32)
+    }
+
+    #[inline(always)]
+    fn spare(&self) -> Option<(Addr, Addr)> {
+        let spare = rootstock_spare();
+        (spare != 0).then_some((Addr::new(spare as u32), Addr::new((spare >> 32) as u32)))
     }
 
     #[inline(always)]

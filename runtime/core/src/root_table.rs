@@ -113,7 +113,8 @@ impl<M: Memory> Runtime<M> {
         if (table.used + 1) * 2 > table.capacity {
             // At most a quarter full afterwards.
             let capacity = (table.held.next_power_of_two() * 4).max(MIN_CAPACITY);
-            if !self.rebuild(of, capacity) {
+            // A table that cannot grow is filled up to the one empty slot that ends a search.
+            if !self.rebuild(of, capacity) && table.used + 2 > table.capacity {
                 return Err(self.fail(ErrorCode::HeapExhausted, capacity * ENTRY));
             }
         }

@@ -115,14 +115,14 @@ impl<M: Memory> Runtime<M> {
 
     /// Stores that an invariant is broken that nothing can be done about.
     #[cold]
-    pub fn note(&mut self, invariant: Invariant) {
-        self.fail(ErrorCode::HeapCorrupt, invariant as u32);
+    pub fn note(&mut self, invariant: Invariant) -> Failed {
+        self.fail(ErrorCode::HeapCorrupt, invariant as u32)
     }
 
     /// Stores that the shadow stack has overflowed, for who finds it out before an operation begins.
     #[cold]
-    pub fn note_overflow(&mut self) {
-        self.fail(ErrorCode::ShadowStackOverflow, self.mem.sp().get());
+    pub fn note_overflow(&mut self) -> Failed {
+        self.fail(ErrorCode::ShadowStackOverflow, self.mem.sp().get())
     }
 
     /// The last failure; code 0 if there was none.
