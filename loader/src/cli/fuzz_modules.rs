@@ -159,3 +159,108 @@ fn visit(run: &RunArgs, program: &Program) -> Result<(), Error> {
     let _ = doctor.finish(&mut instance);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::lying::{self, LIES, Lie};
+
+    /// What the host looks at, or calls without being told to.
+    const ASKED: [&str; 12] = [
+        "memory",
+        "gc_sp",
+        "gc_stack_base",
+        "gc_stack_limit",
+        "gc_program_base",
+        "gc_abi_version",
+        "gc_configure",
+        "gc_stat",
+        "gc_verify",
+        "gc_last_error",
+        "gc_last_error_arg",
+        "gc_shutdown",
+    ];
+
+    fn linked() -> Vec<u8> {
+        let wat = r#"(module
+            (import "runtime" "memory" (memory 1))
+            (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+            (import "host" "print_i32" (func $print (param i32)))
+            (func (export "main") (param i32) (result i32) (call $print (local.get 0)) (call $alloc (i32.const 8)))
+            (func (export "refused") (result i32) (call $alloc (i32.const -1))))"#;
+        let program = Program::from_bytes("true.wat", wat.as_bytes()).unwrap();
+        let options = LinkOptions { export_runtime: true, ..LinkOptions::default() };
+        link(&program, &options).unwrap().wasm
+    }
+
+    /// Each export of the runtime, in each way to be something else than it should, alone.
+    #[test]
+    fn no_export_of_a_linked_program_can_harm_the_host() {
+        let linked = linked();
+        let mut names = Vec::new();
+        lying::module(&linked, |name| {
+            names.push(name.to_owned());
+            Lie::Truth
+        });
+        assert!(names.len() >= 26, "{names:?}");
+        // Time enough to compile without optimisation, on a machine that has other things to do.
+        let limits =
+            ["--timeout=10", "--stack=1MiB", "--max-memory=64MiB", "--verify", "--json", "--stats"];
+        let run = RunArgs::given(&limits);
+        let mut words = BTreeMap::new();
+        let visited = with_stack((1 << 20) + HOST_STACK, || {
+            for name in &names {
+                for lie in LIES {
+                    // What the host never asks is missing, or is something else: that is enough.
+                    let is_asked = ASKED.iter().any(|asked| name.ends_with(asked));
+                    if !is_asked && !matches!(lie, Lie::Absent | Lie::OtherType) {
+                        continue;
+                    }
+                    // Those that take time take all that they are given, so a few of them have to do: see the next test.
+                    if lie == Lie::Endless {
+                        continue;
+                    }
+                    let tell = |export: &str| if export == name { lie } else { Lie::Truth };
+                    let module = lying::module(&linked, tell).unwrap();
+                    let began = Instant::now();
+                    *words.entry(examine(&run, &module)).or_insert(0) += 1;
+                    let patience = Duration::from_secs(60);
+                    assert!(began.elapsed() < patience, "{name} {lie:?}: {:?}", began.elapsed());
+                }
+            }
+        });
+        visited.unwrap();
+        for word in ["ended", "failed to start", "refused"] {
+            assert!(words.contains_key(word), "{word} is missing: {words:?}");
+        }
+    }
+
+    /// What the host asks before, during and after a run, without an end to it.
+    #[test]
+    fn no_question_of_the_hosts_goes_on_for_ever() {
+        let linked = linked();
+        let limits =
+            ["--timeout=3", "--stack=1MiB", "--max-memory=64MiB", "--verify", "--json", "--stats"];
+        let run = RunArgs::given(&limits);
+        let asked = [
+            "gc_abi_version",
+            "gc_configure",
+            "gc_stat",
+            "gc_verify",
+            "gc_last_error",
+            "gc_shutdown",
+        ];
+        let visited = with_stack((1 << 20) + HOST_STACK, || {
+            for name in asked {
+                let tell = |export: &str| {
+                    if export.ends_with(name) { Lie::Endless } else { Lie::Truth }
+                };
+                let module = lying::module(&linked, tell).unwrap();
+                let began = Instant::now();
+                examine(&run, &module);
+                assert!(began.elapsed() < Duration::from_secs(60), "{name}: {:?}", began.elapsed());
+            }
+        });
+        visited.unwrap();
+    }
+}
