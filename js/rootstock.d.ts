@@ -17,7 +17,8 @@ export type OptionName =
     | 'INTERIOR'
     | 'MAX_PAGES'
     | 'MARK_STACK_LIMIT'
-    | 'NOTIFY';
+    | 'NOTIFY'
+    | 'LARGE_INTERIOR';
 
 export type StatName =
     | 'LIVE_BYTES'

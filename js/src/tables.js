@@ -93,6 +93,14 @@ export const OPTIONS = [
         max: 1,
         meaning: '1: the host is notified of dead handles by the collection that finds them; 0: they are queued for gc_notify',
     },
+    {
+        number: 11,
+        name: 'LARGE_INTERIOR',
+        default: 0,
+        min: 0,
+        max: 2147483647,
+        meaning: 'with INTERIOR, how far into an object above 8 KiB an address that keeps it alive may point, in bytes; 0 is anywhere in it',
+    },
 ];
 
 /** What `stat` reports, in the order of the numbers. */

@@ -244,6 +244,11 @@ fn wrappers_are_made_with_alloc_atomic_in_every_example() {
 }
 
 #[test]
+fn the_page_on_false_retention() {
+    assert!(check("docs/false-retention.md") >= 5);
+}
+
+#[test]
 fn the_recipes() {
     assert!(check("docs/recipes.md") >= 8);
 }

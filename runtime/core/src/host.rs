@@ -119,7 +119,7 @@ pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
         runtime.kill_wrappers();
         Ok(())
     })?;
-    tell(host, Addr::NULL, u32::MAX);
+    tell_all(host, Addr::NULL);
     Ok(())
 }
 
@@ -130,7 +130,15 @@ pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
 /// `HEAP_CORRUPT` if a collection was interrupted.
 pub fn notify<H: Host>(host: &H, max: u32) -> Result<u32, Failed> {
     host.with(Runtime::enter_or_fail)?;
-    tell(host, Addr::NULL, max);
+    let mut left = max;
+    let mut next = || {
+        let may = left != 0;
+        left = left.saturating_sub(1);
+        may && host.with(|runtime| runtime.next_dead())
+    };
+    if max != 0 {
+        tell(host, Addr::NULL, &mut next);
+    }
     Ok(host.with(|runtime| runtime.dead()))
 }
 
@@ -143,28 +151,28 @@ pub fn notify_pending<H: Host>(host: &H, object: Addr) {
         pending && runtime.option(GcOption::Notify) != 0
     });
     if pending {
-        tell(host, object, u32::MAX);
+        tell_all(host, object);
     }
 }
 
-/// Tells the host of at most `max` dead handles, the last queued first.
+/// Notifies the host of all dead handles.
 #[inline(never)]
-fn tell<H: Host>(host: &H, object: Addr, max: u32) {
+fn tell_all<H: Host>(host: &H, object: Addr) {
+    tell(host, object, || host.with(|runtime| runtime.next_dead()));
+}
+
+/// Notifies the host of dead handles, the last queued first, as long as `next` finds one.
+#[inline(always)]
+fn tell<H: Host>(host: &H, object: Addr, mut next: impl FnMut() -> bool) {
     let level =
-        host.with(
-            |runtime| {
-                if max != 0 && runtime.dead() != 0 { runtime.begin_telling(object) } else { 0 }
-            },
-        );
+        host.with(|runtime| if runtime.dead() != 0 { runtime.begin_telling(object) } else { 0 });
     if level == 0 {
         return;
     }
     // What fails inside the callback is the callback's to see; the caller's failure stays its own.
     let failure = host.with(|runtime| runtime.failure_words());
-    let mut left = max;
-    while left != 0 && host.with(Runtime::next_dead) {
+    while next() {
         tell_one(host);
-        left -= 1;
     }
     host.with(|runtime| {
         runtime.set_failure_words(failure);

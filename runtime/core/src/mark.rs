@@ -109,7 +109,13 @@ impl<M: Memory> Runtime<M> {
     #[cold]
     #[inline(never)]
     pub(crate) fn visit_any(&mut self, at: Addr) {
-        let base = if self.option(GcOption::Interior) != 0 { self.base_of(at) } else { at };
+        let mut base = at;
+        if self.option(GcOption::Interior) != 0 {
+            let inside = self.base_of(at);
+            if self.is_near(inside, at) {
+                base = inside;
+            }
+        }
         let place = self.place_of(base);
         if place != Place::NONE && !place.is_marked(&self.mem) {
             self.flag(place);
@@ -117,6 +123,12 @@ impl<M: Memory> Runtime<M> {
                 self.push(base, self.size_of(base));
             }
         }
+    }
+
+    /// Whether an address inside an object is near enough to its base to keep it alive.
+    fn is_near(&self, base: Addr, at: Addr) -> bool {
+        let most = self.option(GcOption::LargeInterior);
+        most == 0 || at.since(base) < most || self.kind(base.block()).is_small()
     }
 
     /// Marks what the words of a range point to; it starts and ends on a 4-byte boundary, and an empty

@@ -26,6 +26,8 @@ pub enum GcOption {
     MarkStackLimit = 9,
     /// Whether the host is notified of dead handles at once.
     Notify = 10,
+    /// How far into a large object an interior pointer may point; 0 is anywhere.
+    LargeInterior = 11,
 }
 
 /// One row of the option table. Values are compared as unsigned.
@@ -85,6 +87,8 @@ options! {
         "bytes the mark stack may have beyond its built-in part; less memory makes marking slower, never wrong";
     Notify, "NOTIFY", 1, 0, 1,
         "1: the host is notified of dead handles by the collection that finds them; 0: they are queued for gc_notify";
+    LargeInterior, "LARGE_INTERIOR", 0, 0, MAX_VALUE,
+        "with INTERIOR, how far into an object above 8 KiB an address that keeps it alive may point, in bytes; 0 is anywhere in it";
 }
 
 /// Least and greatest value of each option: what the runtime needs of the table, so that its texts

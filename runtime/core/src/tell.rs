@@ -134,7 +134,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// The next dead wrapper, if there is one, becomes what the host is told.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_dead(&mut self) -> bool {
         self.telling.refused = 0;
         self.pop_dead()

@@ -318,7 +318,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// Takes the next dead entry out and makes it what the host is told; `false` if there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop_dead(&mut self) -> bool {
         if self.wraps.used == self.wraps.live {
             return false;

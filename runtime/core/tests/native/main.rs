@@ -6,6 +6,7 @@ mod bounds;
 mod checker;
 mod growth;
 mod host;
+mod interior;
 mod interrupted;
 mod large;
 mod marking;
