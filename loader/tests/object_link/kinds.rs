@@ -176,7 +176,7 @@ fn memory_of_a_fixed_size_is_used() {
         program.finish();
         // More than there is.
         let mut program = running(&module);
-        let why = program.try_call::<_, u32>("sum", 1_000_000).unwrap_err();
+        let why = program.try_call::<_, u32>("sum", 4_000_000).unwrap_err();
         assert_eq!(why.code, ErrorCode::HeapExhausted as u32);
         assert_eq!(program.call::<_, u32>("sum", 10_000), 50_005_000);
         program.finish();
