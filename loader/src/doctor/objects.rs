@@ -230,7 +230,8 @@ impl Objects {
         }
     }
 
-    fn forget(&mut self, id: Id) -> Object {
+    /// Forgets a dead object, whose memory serves something else now.
+    pub(super) fn forget(&mut self, id: Id) -> Object {
         let object = self.get(id).clone();
         self.index[Self::granules(&object)].fill(0);
         if let Some((_, handle)) = object.handle

@@ -55,6 +55,16 @@ impl Stacks {
 }
 
 impl State {
+    pub(super) fn new_stack(&mut self, cx: &mut impl Context, slots: u32) -> wasmtime::Result<u32> {
+        let stack = self.exports.gc_stack_new.call(&mut *cx, slots)?;
+        // Its memory may have been that of objects whose quarantine is over.
+        while let Some((_, id)) = self.objects.dead_in(stack, slots.saturating_mul(4)) {
+            let old = self.objects.forget(id);
+            self.checks.mark(&mut *cx, old.base, old.size, false)?;
+        }
+        Ok(stack)
+    }
+
     pub(super) fn switch_stack(
         &mut self,
         cx: &mut impl Context,

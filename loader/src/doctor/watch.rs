@@ -147,6 +147,9 @@ fn wrap_roots(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::Resu
         }
         Ok(())
     });
+    define!(linker, shared, "runtime", "gc_stack_new", |state, cx, slots: u32| -> u32 {
+        state.new_stack(&mut cx, slots)
+    });
     define!(linker, shared, "runtime", "gc_stack_switch", |state, cx, stack: u32| -> u32 {
         state.switch_stack(&mut cx, stack)
     });

@@ -216,7 +216,10 @@ impl Model {
     fn target(&self, word: u32) -> Option<u32> {
         let base = self.base_of(word)?;
         let interior = self.option(GcOption::Interior) == 1 || self.rules.always_interior;
-        (base == word || interior).then_some(base)
+        let most = self.option(GcOption::LargeInterior);
+        let small = self.objects[&base].bytes() <= MAX_SMALL;
+        let near = most == 0 || word - base < most || small;
+        (base == word || interior && near).then_some(base)
     }
 
     /// Counts an allocation.
