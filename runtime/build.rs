@@ -6,6 +6,8 @@ mod archive;
 mod object;
 #[path = "build/parts.rs"]
 mod parts;
+#[path = "build/phases.rs"]
+mod phases;
 
 use std::path::Path;
 use std::{env, fs};
@@ -90,11 +92,12 @@ fn link(map: &Map) {
         path
     };
     let [reactor, constructors] = parts::constructors();
-    let files = [
+    let mut files = vec![
         ("gc_reactor.o", reactor),
         ("gc_ctors.o", constructors),
         ("gc_globals.o", parts::globals(map)),
     ];
+    files.extend(phases::files());
     write("librootstock_globals.a", archive::of(&files));
     let module = write("gc_module.o", parts::module());
     println!("cargo::rustc-link-search=native={out_dir}");

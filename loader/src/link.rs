@@ -39,7 +39,7 @@ mod merge;
 mod module;
 mod names;
 pub mod optimize;
-mod phases;
+pub(crate) mod phases;
 mod reach;
 mod remap;
 mod resolve;

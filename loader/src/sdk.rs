@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use wasmparser::{ConstExpr, ExternalKind, Operator, Parser, Payload};
 
 use crate::error::InputError;
+use crate::link::phases;
 use crate::{RUNTIME_LIBRARY, RUNTIME_WASM};
 
 /// The ABI in C.
@@ -45,7 +46,10 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
     })?;
     let runtime = Exports::read(RUNTIME_WASM);
     let files: [(&str, &[u8]); 4] = [
-        ("libruntime.a", &library::for_programs(RUNTIME_LIBRARY, &runtime.functions)),
+        (
+            "libruntime.a",
+            &library::for_programs(RUNTIME_LIBRARY, &runtime.functions, &runtime.on_demand),
+        ),
         ("rootstock.h", HEADER.as_bytes()),
         ("rootstock.rsp", &runtime.memory_map().into_bytes()),
         ("rootstock-exports.rsp", &runtime.export_flags().into_bytes()),
@@ -66,14 +70,8 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
 
 /// The names of what the runtime exports, but for its memory.
 pub(crate) fn runtime_exports() -> impl Iterator<Item = &'static str> {
-    let Exports { functions, globals } = Exports::read(RUNTIME_WASM);
+    let Exports { functions, globals, .. } = Exports::read(RUNTIME_WASM);
     functions.into_iter().chain(globals.into_iter().map(|(name, _)| name))
-}
-
-/// The names of the functions that the runtime exports.
-#[cfg(test)]
-fn function_exports() -> impl Iterator<Item = &'static str> {
-    Exports::read(RUNTIME_WASM).functions.into_iter()
 }
 
 /// Writes a file beside the old one, and then puts it into its place.
@@ -93,13 +91,16 @@ struct Exports<'a> {
     functions: Vec<&'a str>,
     /// Those of the ABI, with their values at instantiation.
     globals: Vec<(&'a str, u32)>,
+    /// Functions that need a phase of a collection.
+    on_demand: Vec<&'a str>,
 }
 
 impl<'a> Exports<'a> {
     /// Those of a module that was built with this crate.
     fn read(wasm: &'a [u8]) -> Self {
         let mut values = Vec::new();
-        let mut exports = Self { functions: Vec::new(), globals: Vec::new() };
+        let mut exports =
+            Self { functions: Vec::new(), globals: Vec::new(), on_demand: Vec::new() };
         for payload in Parser::new(0).parse_all(wasm) {
             match payload.expect("the runtime is a module") {
                 Payload::GlobalSection(globals) => {
@@ -122,6 +123,10 @@ impl<'a> Exports<'a> {
                             _ => {}
                         }
                     }
+                }
+                Payload::CustomSection(section) if section.name() == phases::SECTION => {
+                    let groups = phases::groups(str::from_utf8(section.data()).unwrap_or(""));
+                    exports.on_demand.extend(groups.flat_map(|(_, exports)| exports));
                 }
                 _ => {}
             }

@@ -6,6 +6,7 @@ mod object_link {
     mod kinds;
     mod linker;
     mod notified;
+    mod phases;
     mod programs;
     mod running;
 }

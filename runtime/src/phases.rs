@@ -68,6 +68,13 @@ static PHASES: [u8; TEXT.len()] = {
     bytes
 };
 
+/// A phase that does nothing, for object links: `loader sdk` has the others give way to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn __phase_none(_: *mut Core, _: u32) -> u32 {
+    0
+}
+
 /// Notifies the host of the dead that a collection in this call left; `object` is kept alive meanwhile.
 #[inline(always)]
 pub(crate) fn notify(object: Addr) {

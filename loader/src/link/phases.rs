@@ -14,7 +14,15 @@ use super::module::{Module, plain_function};
 use super::space::Space;
 
 /// The name of the section.
-const SECTION: &str = "rootstock.phases";
+pub(crate) const SECTION: &str = "rootstock.phases";
+
+/// The groups of phases that the section's text has: the functions of each, and the exports that need them.
+pub(crate) fn groups(
+    text: &str,
+) -> impl Iterator<Item = (impl Iterator<Item = &str>, impl Iterator<Item = &str>)> {
+    let groups = text.lines().filter_map(|line| line.split_once(':'));
+    groups.map(|(phases, exports)| (phases.split_whitespace(), exports.split_whitespace()))
+}
 
 /// The functions of the runtime, by number, whose phase nothing among `used` needs.
 pub(super) fn unneeded(runtime: &Module<'_>, used: &[(Space, u32)]) -> BTreeSet<u32> {
@@ -29,12 +37,11 @@ pub(super) fn unneeded(runtime: &Module<'_>, used: &[(Space, u32)]) -> BTreeSet<
         Some(export.index)
     };
     let text = String::from_utf8_lossy(section.data);
-    let groups = text.lines().filter_map(|line| line.split_once(':'));
-    let unneeded = groups.filter(|(_, exports)| {
-        !exports.split_whitespace().filter_map(function).any(|export| used.contains(&export))
+    let unneeded = groups(&text).filter_map(|(phases, exports)| {
+        let needed = exports.filter_map(function).any(|export| used.contains(&export));
+        (!needed).then_some(phases)
     });
-    let phases = unneeded.flat_map(|(phases, _)| phases.split_whitespace().filter_map(function));
-    phases.filter(|index| is_phase(runtime, *index)).collect()
+    unneeded.flatten().filter_map(function).filter(|index| is_phase(runtime, *index)).collect()
 }
 
 /// A phase takes the runtime and an argument, and returns a number.

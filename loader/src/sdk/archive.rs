@@ -16,10 +16,12 @@ const INDEX: &[u8] = b"/ ";
 /// The name of the table of names that do not fit.
 const LONG_NAMES: &[u8] = b"//";
 
-/// A change of a member: its new contents, and the names that it defines beside those that the index has.
+/// A change of a member: its new contents, the names that it defines beside those that the index has, and those of the
+/// index that it defines no more.
 pub(super) struct Changed {
     pub(super) contents: Vec<u8>,
-    pub(super) names: Vec<String>,
+    pub(super) added: Vec<String>,
+    pub(super) removed: Vec<String>,
 }
 
 /// The archive with other members, those that are called `first` in front. What is no archive, or has no index, stays as
@@ -45,8 +47,11 @@ pub(super) fn edit(
     };
     members.sort_by_key(|(member, _)| rank(member));
     for (member, changed) in &members {
-        let names = changed.iter().flat_map(|changed| &changed.names);
-        index.0.extend(names.map(|name| (name.clone().into_bytes(), member.start - HEADER)));
+        let Some(changed) = changed else { continue };
+        let place = member.start - HEADER;
+        let gone = |name: &[u8]| changed.removed.iter().any(|removed| removed.as_bytes() == name);
+        index.0.retain(|(name, member)| *member != place || !gone(name));
+        index.0.extend(changed.added.iter().map(|name| (name.clone().into_bytes(), place)));
     }
 
     // The index is written twice, as its length decides where the others start.

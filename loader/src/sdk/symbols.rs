@@ -54,6 +54,11 @@ impl Symbol {
         self.flags &= !WEAK;
     }
 
+    /// The other symbol stands for the same function from now on as this one.
+    pub(super) fn points_to(&mut self, other: &Self) {
+        self.target = other.target.clone();
+    }
+
     fn read(reader: &mut BinaryReader<'_>) -> Result<Self, BinaryReaderError> {
         let kind = reader.read_u8()?;
         let flags = reader.read_var_u32()?;
@@ -129,6 +134,28 @@ pub(super) fn edit(
     Ok(Some(edited))
 }
 
+/// The object file with nothing in the custom section of this name; the section stays, as others go by number.
+pub(super) fn empty_section(object: &[u8], name: &str) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut emptied = object.get(..MAGIC.len()).unwrap_or_default().to_vec();
+    let mut file = BinaryReader::new(object, 0);
+    file.read_bytes(MAGIC.len())?;
+    while !file.eof() {
+        let start = file.original_position();
+        let id = file.read_u8()?;
+        let size = file.read_var_u32()? as usize;
+        let mut inside = BinaryReader::new(file.read_bytes(size)?, 0);
+        if id == CUSTOM && inside.read_string()? == name {
+            emptied.push(CUSTOM);
+            let mut contents = Vec::new();
+            name.encode(&mut contents);
+            contents.encode(&mut emptied);
+        } else {
+            emptied.extend(&object[start..file.original_position()]);
+        }
+    }
+    Ok(emptied)
+}
+
 /// The symbols of an object file; none if it is another kind of file.
 #[cfg(test)]
 pub(super) fn of(object: &[u8]) -> Result<Vec<Symbol>, BinaryReaderError> {
@@ -141,6 +168,7 @@ fn read(table: &[u8]) -> Result<Vec<Symbol>, BinaryReaderError> {
     (0..count).map(|_| Symbol::read(&mut reader)).collect()
 }
 
+const MAGIC: &[u8] = b"\0asm\x01\0\0\0";
 const CUSTOM: u8 = 0;
 const SYMBOL_TABLE: u8 = 8;
 
@@ -156,7 +184,6 @@ struct Place {
 }
 
 fn find(object: &[u8]) -> Result<Option<Place>, BinaryReaderError> {
-    const MAGIC: &[u8] = b"\0asm\x01\0\0\0";
     if !object.starts_with(MAGIC) {
         return Ok(None);
     }

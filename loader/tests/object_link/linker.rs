@@ -139,3 +139,30 @@ pub(super) fn link(
 pub(super) fn memory_map() -> String {
     format!("@{}", SDK.join("rootstock.rsp").display())
 }
+
+/// A program in Rust without a standard library, compiled and linked with the runtime by each linker that there is: the
+/// modules.
+pub(super) fn linked_rust(name: &str, program: &str, exports: &[&str]) -> Vec<PathBuf> {
+    let (source, object) = (temporary(&format!("{name}.rs")), temporary(&format!("{name}.o")));
+    fs::write(&source, program).expect("the program can be written");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition=2024", "--target=wasm32-unknown-unknown", "-Copt-level=2"]);
+    rustc.args(["-Dwarnings", "--crate-type=lib", "--emit=obj", "-Cpanic=abort"]).arg(&source);
+    let compiled = rustc.arg("-o").arg(&object).output().expect("rustc runs");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+
+    let system =
+        system_lld().map(|lld| (lld, vec!["-zstack-size=524224", "--global-base=1048576"]));
+    let map = memory_map();
+    let links = [(RUST_LLD.as_path(), vec![map.as_str()])].into_iter().chain(system);
+    let link = |(number, (lld, flags)): (usize, (&Path, Vec<&str>))| {
+        let module = temporary(&format!("{name}-{number}.wasm"));
+        let mut command = Command::new(lld);
+        command.arg("--no-entry").args(exports.iter().map(|export| format!("--export={export}")));
+        command.args(flags).arg(&object).arg(SDK.join("libruntime.a")).arg("-o").arg(&module);
+        let linked = command.output().expect("the linker runs");
+        assert!(linked.status.success(), "{}", String::from_utf8_lossy(&linked.stderr));
+        module
+    };
+    links.enumerate().map(link).collect()
+}
