@@ -131,6 +131,10 @@ impl Exports {
             (self.gc_stack_base..=self.gc_stack_limit).contains(&sp) && sp.is_multiple_of(4);
         // Before the heap is used the runtime finds the stack in order.
         let is_overrun = !is_slot && (is_unset || self.names_overrun(&mut cx) != Some(false));
+        if is_overrun && is_unset && self.names_overrun(&mut cx) == Some(true) {
+            // The runtime is in use, so a null was pushed over the word.
+            let _ = self.write(&mut cx, self.gc_stack_limit, &guard.set.to_le_bytes());
+        }
         is_overrun.then_some(sp)
     }
 
@@ -144,7 +148,7 @@ impl Exports {
     }
 
     /// Calls a function that only looks, whatever limits of time are in force: what it says is needed after an
-    /// interruption too. It has limits of its own, and is not asked again once it has failed.
+    /// interruption too. It has limits of its own, and nothing is asked again once they were used up.
     pub(crate) fn look<P: WasmParams, R: WasmResults>(
         &self,
         mut cx: impl Context,
@@ -177,11 +181,13 @@ impl Exports {
             let _ = cx.set_fuel(fuel);
         }
         result.map_err(|error| {
-            // Deep inside a program's calls there may be no room left on the native stack, and later there is.
-            let is_deep =
-                cx.data().calls > 0 && error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow);
-            // Whatever it is, it is no runtime of ours any more.
-            cx.data_mut().blind |= !is_deep && !error.is::<LeftOut>();
+            // A trap costs nothing, and the next question may be answered: the heap checker traps on a table that it
+            // cannot follow, and there may be no room on the native stack for now.
+            let is_trap = error
+                .downcast_ref::<Trap>()
+                .is_some_and(|trap| !matches!(trap, Trap::Interrupt | Trap::OutOfFuel));
+            // A runtime that uses up its time is none of ours.
+            cx.data_mut().blind |= !is_trap && !error.is::<LeftOut>();
             Error::Trap(Box::new(described(&mut cx, &error)))
         })
     }

@@ -23,7 +23,7 @@ EXPORT(mixed) int32_t mixed(int32_t count) {
     for (int32_t i = 0; i < count; i++) {
         char *mine = alloc(8);
         if (mine < pool || mine >= pool + sizeof pool) return -1;
-        char *object = roots[0] = rootstock_alloc(16);
+        char *object = roots[0] = rootstock_alloc_atomic(16);
         if (object >= pool && object < pool + sizeof pool) return -2;
         rootstock_register_wrapper_sized(object, 1, i + 1, 100);
     }

@@ -1,8 +1,10 @@
 //! Phases on demand in object links: a program has those that it needs, and imports nothing for the others.
 
+use std::process::Command;
+
 use loader::wasmtime::{Engine, Instance, Module, Store};
 
-use super::linker::linked_rust;
+use super::linker::{LOADER, linked_rust};
 
 /// What the programs share: allocation until some collections have come.
 const COMMON: &str = r#"
@@ -109,5 +111,25 @@ pub extern "C" fn result() -> u32 {
 }"#;
     for found in runs("options", program) {
         assert_eq!(found, (10, 0));
+    }
+}
+
+#[test]
+fn a_module_with_wrappers_and_no_exports_for_its_host_is_refused_with_advice() {
+    let program = r#"
+unsafe extern "C" { safe fn register_wrapper(object: *mut u32, kind: u32, handle: u32); }
+
+#[unsafe(no_mangle)]
+pub extern "C" fn result() -> u32 {
+    register_wrapper(marked(1), 1, 1);
+    after_churn(marked(2))
+}"#;
+    for module in linked_rust("wrapping", &format!("{COMMON}{program}"), &["result"]) {
+        let run =
+            Command::new(LOADER).arg("run").arg(&module).args(["--invoke", "result"]).output();
+        let run = run.expect("the command runs");
+        assert_eq!(run.status.code(), Some(2));
+        let error = String::from_utf8_lossy(&run.stderr);
+        assert!(error.contains("export what a host needs: @rootstock-exports.rsp"), "{error}");
     }
 }

@@ -171,7 +171,9 @@ fn guests_whose_roots_are_complete_come_out_clean_and_answer_as_ever() {
 #[test]
 fn every_guest_is_examined() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
-    let elsewhere = ["raw.wat", "static_data.wat", "buggy_popped.wat", "buggy_operand.wat"];
+    // `waits.wat` imports a function that its host suspends: `js/` runs it.
+    let elsewhere =
+        ["raw.wat", "static_data.wat", "buggy_popped.wat", "buggy_operand.wat", "waits.wat"];
     for entry in std::fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let known = CORRECT.iter().any(|(file, ..)| *file == name);

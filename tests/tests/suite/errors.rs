@@ -265,7 +265,10 @@ fn verify_finds_spoilt_tables() {
     for invariant in
         [Invariant::AllocBits, Invariant::MarkBits, Invariant::Large, Invariant::WrapCount]
     {
-        assert!(found.contains(&(invariant as u32)), "gc_verify never said {invariant:?}");
+        assert!(
+            found.contains(&(invariant as u32)),
+            "gc_verify never said {invariant:?}, but {found:?}"
+        );
     }
     assert_eq!(gc.verify().unwrap(), 0, "everything is back");
 }
