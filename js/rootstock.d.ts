@@ -379,7 +379,7 @@ export class Runtime<T = unknown> {
     pin(pointer: U32): number;
     unpin(pointer: U32): void;
 
-    /** Makes a shadow stack of so many slots, for a fiber or a suspended call; returns its number. The first is 0. */
+    /** Makes a shadow stack of `slots` slots, for a fiber or a suspended call; returns its number. The first is 0. */
     newStack(slots: U32): number;
     /** Goes on on another shadow stack, where that was left; returns the one that was current. */
     switchStack(stack: U32): number;

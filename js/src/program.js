@@ -101,7 +101,7 @@ export class Program {
         return made;
     }
 
-    /** An exported function that takes so many arguments. */
+    /** An exported function with a given number of arguments. */
     #function(name, args) {
         const f = this.exports[name];
         if (typeof f !== 'function') {

@@ -203,7 +203,7 @@ export class Runtime {
 
     // Shadow stacks.
 
-    /** Makes a shadow stack of so many slots, for a fiber or a suspended call; returns its number. The first is 0. */
+    /** Makes a shadow stack of `slots` slots, for a fiber or a suspended call; returns its number. The first is 0. */
     newStack(slots) {
         return this.call(this.exports.gc_stack_new, u32(slots, 'the number of slots')) >>> 0;
     }

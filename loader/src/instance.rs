@@ -331,7 +331,7 @@ impl Instance {
         self.exports.stack_end(&mut self.store)
     }
 
-    /// Makes a shadow stack of so many slots, for a fiber, a coroutine or a suspended call; returns its number. The stack
+    /// Makes a shadow stack of `slots` slots, for a fiber, a coroutine or a suspended call; returns its number. The stack
     /// that a program starts on is number 0.
     ///
     /// # Errors

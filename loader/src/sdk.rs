@@ -178,6 +178,19 @@ mod tests {
 
     use super::*;
 
+    /// The same bytes come from any folder, so no path of the builder may be in them.
+    #[test]
+    fn no_path_of_the_builder_is_in_what_is_built() {
+        let folder = env!("CARGO_MANIFEST_DIR").trim_end_matches("loader");
+        let home = std::env::var("HOME").unwrap_or_default();
+        for bytes in [RUNTIME_WASM, RUNTIME_LIBRARY] {
+            let text = String::from_utf8_lossy(bytes);
+            for path in [folder, "/.cargo/", "registry/src", home.as_str()] {
+                assert!(path.len() < 3 || !text.contains(path), "{path}");
+            }
+        }
+    }
+
     #[test]
     fn the_header_has_the_tables_of_the_abi() {
         let has = |line: &str| assert!(HEADER.contains(line), "rootstock.h does not say `{line}`");

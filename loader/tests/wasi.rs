@@ -56,7 +56,7 @@ fn program(imports: &str, body: &str) -> String {
   (func $check (param $errno i32) (if (local.get $errno) (then (call $print (local.get $errno)) unreachable)))
   (start $init)
   (func $init (call $gc_init (i32.add (global.get $at) (i32.const 4096))) (drop (call $alloc (i32.const 8))))
-  ;; prints the text at 1024 with so many bytes, to a stream
+  ;; prints a number of bytes from 1024 on to a stream
   (func $buffer (param $len i32)
     (i32.store (global.get $at) (i32.add (global.get $at) (i32.const 1024)))
     (i32.store offset=4 (global.get $at) (local.get $len)))
@@ -134,7 +134,7 @@ fn arguments_and_environment_are_those_of_the_command_line_and_no_others() {
     }
 }
 
-/// Prints a line to a stream so many times, then exits with a code.
+/// Prints a line to a stream a number of times, then exits with a code.
 fn printing(stream: i32, times: i32, code: i32) -> String {
     let body = format!(
         r#"

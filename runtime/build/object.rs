@@ -210,7 +210,7 @@ impl Body {
         self.relocated(0x24, R_WASM_GLOBAL_INDEX_LEB, global, 0)
     }
 
-    /// `i32.const` of a symbol's address, and so many bytes further.
+    /// `i32.const` of a symbol's address plus an addend in bytes.
     pub(crate) fn address(self, symbol: Symbol, addend: i32) -> Self {
         self.relocated(0x41, R_WASM_MEMORY_ADDR_SLEB, symbol, addend)
     }

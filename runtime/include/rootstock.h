@@ -82,7 +82,7 @@ int32_t release_wrapper(void *object); /* notifies the host now: 1, or 0 if the 
 /* What an object stands for, or null; the answer is good until the next safepoint or call with a wrapper. */
 struct gc_wrapper { uint32_t kind, handle; };
 const struct gc_wrapper *gc_wrapper(const void *object);
-/* With GC_NOTIFY 0: notifies the host of so many dead handles at most, and returns how many are left. */
+/* With GC_NOTIFY 0: notifies the host of at most max dead handles, and returns the number that is left. */
 uint32_t gc_notify(uint32_t max);
 
 GC_SAFEPOINT void gc_collect(void);

@@ -3,7 +3,7 @@
 
 #define EXPORT(name) __attribute__((export_name(#name)))
 
-/* Pushes so many words, and pops them. 0 stands for the object. */
+/* Pushes a number of words, and pops them. 0 stands for the object. */
 static void push(uint32_t words, void *object, uint32_t word) {
     uint32_t before = gc_sp;
     for (uint32_t i = 0; i < words; i++) {
@@ -13,7 +13,7 @@ static void push(uint32_t words, void *object, uint32_t word) {
     gc_sp = before;
 }
 
-/* Objects, pushes, and so many small objects: how many of those are not new. */
+/* Objects, pushes, and small objects: the number of those that are not new. */
 EXPORT(objects) uint32_t objects(uint32_t words, uint32_t word, uint32_t count) {
     GC_ROOTS(roots, 1);
     uint32_t wrong = 0;

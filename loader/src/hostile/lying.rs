@@ -54,7 +54,7 @@ pub const LIES: [Lie; 11] = [
 struct Outline {
     /// Parameters and results of each type; none of those that are no functions'.
     types: Vec<(Vec<ValType>, Vec<ValType>)>,
-    /// The type of each function; so many of them are imported.
+    /// The type of each function, and the number of those that are imported.
     functions: Vec<u32>,
     imported: u32,
     globals: u32,

@@ -83,7 +83,7 @@ impl<M: Memory> Runtime<M> {
         self.stacks.limit
     }
 
-    /// Makes a stack of so many slots, rounded up to an even number; returns its number.
+    /// Makes a stack of `slots` slots, rounded up to an even number; returns its number.
     ///
     /// # Errors
     ///

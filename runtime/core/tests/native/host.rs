@@ -223,7 +223,7 @@ impl TestHost {
         self.outcome(result).unwrap_or_else(|why| panic!("shutdown: {why:?}"));
     }
 
-    /// Notifies the host of so many handles at most; how many are left.
+    /// Notifies the host of at most `max` handles; returns the number that is left.
     pub(crate) fn notify(&self, max: u32) -> u32 {
         let result = host::notify(self, max);
         self.outcome(result).unwrap_or_else(|why| panic!("notify: {why:?}"))

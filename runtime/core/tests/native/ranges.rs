@@ -30,7 +30,7 @@ fn ranges_hold_roots() {
     assert_eq!(host.stat(Stat::RootRanges), 0);
 }
 
-/// Exactly the words of a range are roots, wherever it starts and ends; and so many are counted as work.
+/// Exactly the words of a range are roots, wherever it starts and ends; and their number is counted as work.
 #[test]
 fn each_word_of_a_range_is_a_root() {
     for (start, words) in (4..6).flat_map(|start| (1..6).map(move |words| (start, words))) {
