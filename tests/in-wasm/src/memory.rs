@@ -130,8 +130,4 @@ unsafe impl Memory for SharedMemory {
     fn ptr(&self, at: Addr) -> *mut u8 {
         place(at, 0)
     }
-
-    fn addr_of(&self, ptr: *mut u8) -> Addr {
-        Addr::new(ptr as u32)
-    }
 }
