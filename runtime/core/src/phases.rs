@@ -7,7 +7,7 @@
 //!
 //! | phase | argument | result |
 //! | --- | --- | --- |
-//! | [`Phase::Wrappers`] | a step of the collection, [`WrapperStep`] | 0 |
+//! | [`Phase::Wrappers`] | a step of the collection, `WrapperStep` | 0 |
 //! | [`Phase::Nested`] | 0 | 1 while the host is being notified, so that this is a nested call |
 //! | [`Phase::Pins`], [`Phase::Ranges`] | 0 | 0 |
 //! | [`Phase::Stacks`] | what to do with the other shadow stacks | 0 |
