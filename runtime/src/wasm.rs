@@ -202,11 +202,6 @@ unsafe impl Memory for WasmMemory {
     }
 
     #[inline(always)]
-    fn ptr(&self, at: Addr) -> *mut u8 {
-        at.get() as *mut u8
-    }
-
-    #[inline(always)]
     fn phase(runtime: &mut Runtime<Self>, phase: Phase, argument: u32) -> u32 {
         crate::phases::run(runtime, phase, argument)
     }

@@ -62,6 +62,18 @@ impl Parts {
         parts
     }
 
+    /// The memory of the runtime, for programs with data.
+    fn memory(&mut self) {
+        let memory = wasm_encoder::MemoryType {
+            minimum: 1,
+            maximum: None,
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        };
+        self.imports.import("runtime", "memory", memory);
+    }
+
     /// A function that does nothing, the only one unless others were added; its number.
     fn function(&mut self) {
         self.functions.function(NOTHING);
@@ -128,14 +140,7 @@ fn globals_of_globals() {
             parts.globals.global(constant(), &ConstExpr::global_get(before));
         }
         parts.data.active(0, &ConstExpr::global_get(n - 1), *b"data");
-        let memory = wasm_encoder::MemoryType {
-            minimum: 1,
-            maximum: None,
-            memory64: false,
-            shared: false,
-            page_size_log2: None,
-        };
-        parts.imports.import("runtime", "memory", memory);
+        parts.memory();
         parts.function();
     });
 }
@@ -151,14 +156,7 @@ fn globals_that_name_another_twice() {
                 parts.globals.global(constant(), &twice);
             }
             parts.data.active(0, &ConstExpr::global_get(n - 1), *b"data");
-            let memory = wasm_encoder::MemoryType {
-                minimum: 1,
-                maximum: None,
-                memory64: false,
-                shared: false,
-                page_size_log2: None,
-            };
-            parts.imports.import("runtime", "memory", memory);
+            parts.memory();
             parts.function();
         }
     };

@@ -53,9 +53,7 @@ pub struct Regions {
 /// The heap hands out addresses for others to write through. An implementation must
 /// * return regions that are disjoint, aligned to 8 bytes, inside memory and used by nobody else;
 /// * never move or shrink, and return zeroed pages from `grow`;
-/// * return from `spare` nothing that anybody else uses, or will use;
-/// * make `ptr(at)` valid for reads and writes up to the end of memory, at the same distance from
-///   `ptr(0)` for its whole life.
+/// * return from `spare` nothing that anybody else uses, or will use.
 ///
 /// Loads and stores are not `unsafe` to call: an implementation stays inside its memory (on wasm
 /// the machine checks it, natively the implementation does), and bytes have no types.
@@ -98,8 +96,6 @@ pub unsafe trait Memory {
     fn sp(&self) -> Addr;
     /// Moves `gc_sp`.
     fn set_sp(&mut self, sp: Addr);
-    /// The pointer to an address, for who reads and writes objects.
-    fn ptr(&self, at: Addr) -> *mut u8;
     /// Runs a phase that a linked program can lack. The module makes each a function of its own.
     #[inline(always)]
     fn phase(runtime: &mut Runtime<Self>, phase: Phase, argument: u32) -> u32

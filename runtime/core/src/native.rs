@@ -29,6 +29,16 @@ pub struct NativeMemory {
 unsafe impl Send for NativeMemory {}
 
 impl NativeMemory {
+    /// The pointer to an address, for a host that reads and writes objects. It is valid up to the end of memory, at the same
+    /// distance from that to address 0 for the life of the memory.
+    ///
+    /// # Panics
+    ///
+    /// If the address is outside memory.
+    pub fn ptr(&self, at: Addr) -> *mut u8 {
+        self.range(at, 0)
+    }
+
     /// A memory that can grow to `max_pages` pages of 64 KiB.
     ///
     /// # Panics
@@ -160,9 +170,5 @@ unsafe impl Memory for NativeMemory {
 
     fn set_sp(&mut self, sp: Addr) {
         self.sp = sp;
-    }
-
-    fn ptr(&self, at: Addr) -> *mut u8 {
-        self.range(at, 0)
     }
 }

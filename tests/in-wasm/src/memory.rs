@@ -126,8 +126,4 @@ unsafe impl Memory for SharedMemory {
     fn set_sp(&mut self, sp: Addr) {
         self.sp = sp;
     }
-
-    fn ptr(&self, at: Addr) -> *mut u8 {
-        place(at, 0)
-    }
 }

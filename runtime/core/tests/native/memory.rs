@@ -30,6 +30,11 @@ impl TestMemory {
         Self { inner, fuel: Cell::new(None), refuse: false, growths: 0, spare: None }
     }
 
+    /// The pointer to an address.
+    pub(crate) fn ptr(&self, at: Addr) -> *mut u8 {
+        self.inner.ptr(at)
+    }
+
     /// Says that this memory is nobody's.
     pub(crate) fn set_spare(&mut self, start: u32, end: u32) {
         self.spare = Some((Addr::new(start), Addr::new(end)));
@@ -129,9 +134,5 @@ unsafe impl Memory for TestMemory {
 
     fn set_sp(&mut self, sp: Addr) {
         self.inner.set_sp(sp);
-    }
-
-    fn ptr(&self, at: Addr) -> *mut u8 {
-        self.inner.ptr(at)
     }
 }
