@@ -18,7 +18,8 @@ export type OptionName =
     | 'MAX_PAGES'
     | 'MARK_STACK_LIMIT'
     | 'NOTIFY'
-    | 'LARGE_INTERIOR';
+    | 'LARGE_INTERIOR'
+    | 'BLACKLIST';
 
 export type StatName =
     | 'LIVE_BYTES'

@@ -101,6 +101,14 @@ export const OPTIONS = [
         max: 2147483647,
         meaning: 'with INTERIOR, how far into an object above 8 KiB an address that keeps it alive may point, in bytes; 0 is anywhere in it',
     },
+    {
+        number: 12,
+        name: 'BLACKLIST',
+        default: 0,
+        min: 0,
+        max: 1,
+        meaning: '1: objects go, where there is a choice, to blocks that no stray word points into, so that less is kept by accident',
+    },
 ];
 
 /** What `stat` reports, in the order of the numbers. */

@@ -38,7 +38,7 @@ const GROUPS: [Group; 6] = [
     ("gc_stats.o", &["__phase_statistics"], &[("gc_stat", (1, I64))]),
     (
         "gc_options.o",
-        &["__phase_eager", "__phase_poison", "__phase_verify", "__phase_interior"],
+        &["__phase_eager", "__phase_poison", "__phase_verify", "__phase_stray", "__phase_clean"],
         &[("gc_configure", (2, I32))],
     ),
 ];

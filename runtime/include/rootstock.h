@@ -126,6 +126,7 @@ enum gc_option {
     GC_MARK_STACK_LIMIT = 9,
     GC_NOTIFY = 10,
     GC_LARGE_INTERIOR = 11,
+    GC_BLACKLIST = 12,
 };
 int32_t gc_configure(uint32_t option, uint32_t value); /* the old value, or -1 */
 

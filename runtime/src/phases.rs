@@ -55,7 +55,8 @@ phases! {
     Ranges = __phase_ranges, "": "gc_add_roots";
     Stacks = __phase_stacks, "": "gc_stack_new";
     Statistics = __phase_statistics, "": "gc_stat";
-    Eager = __phase_eager Poison = __phase_poison Verify = __phase_verify Interior = __phase_interior, "":
+    Eager = __phase_eager Poison = __phase_poison Verify = __phase_verify Stray = __phase_stray
+        Clean = __phase_clean, "":
         "gc_configure";
 }
 

@@ -306,12 +306,13 @@ impl Generator {
     }
 
     fn configure(&mut self) -> Op {
-        let options: [(GcOption, &[u32]); 11] = [
+        let options: [(GcOption, &[u32]); 12] = [
             (GcOption::Eager, &[0, 0, 0, 1, 2, 3, 7]),
             (GcOption::Poison, &[0, 1]),
             (GcOption::Verify, &[0, 1]),
             (GcOption::Interior, &[0, 1]),
             (GcOption::LargeInterior, &[0, 1, 256, 20_000]),
+            (GcOption::Blacklist, &[0, 1]),
             (GcOption::MarkStackLimit, &[0, 16_384, 1 << 20, 0x7FFF_FFFF]),
             (GcOption::HeapLimit, &[0, 0, 200_000, 400_000, 1 << 20, 4 << 20]),
             (GcOption::WrapLimit, &[1, 2, 4, 8, 4096, 1 << 20]),

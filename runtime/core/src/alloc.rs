@@ -177,7 +177,7 @@ impl<M: Memory> Runtime<M> {
         if !block.is_none() {
             self.sweep[kind.list()].first = Block::new(self.record(block).link(&self.mem));
         } else {
-            block = self.find_blocks(1);
+            block = self.find_blocks(1, kind.is_atomic());
             if block.is_none() {
                 return false;
             }

@@ -10,6 +10,7 @@ use crate::block::{GROUP_BLOCKS, GROUP_SHIFT, Kind, RECORD_SHIFT, Record};
 use crate::error::ErrorCode;
 use crate::memory::Memory;
 use crate::options::GcOption;
+use crate::phases::Phase;
 use crate::runtime::{Failed, Runtime};
 
 /// Pages that memory grows by at the least, if the ceiling allows.
@@ -95,15 +96,19 @@ impl<M: Memory> Runtime<M> {
 
     /// Finds `count` free blocks in a row, growing memory if need be. They stay free, and `FRESH`
     /// where the block is all zeros, until [`Self::use_blocks`]: so who is stopped while preparing
-    /// them has changed nothing.
-    pub(crate) fn find_blocks(&mut self, count: u32) -> Block {
+    /// them has changed nothing. With BLACKLIST it matters if they are for data without pointers.
+    pub(crate) fn find_blocks(&mut self, count: u32, atomic: bool) -> Block {
         loop {
             // Asked again when memory has grown, as the records of what was added count too.
             let limit = self.option(GcOption::HeapLimit);
             if limit != 0 && self.heap.used + count > limit / BLOCK_SIZE {
                 return Block::NONE;
             }
-            let block = self.find_free(count);
+            let clean = M::phase(self, Phase::Clean, count << 1 | u32::from(atomic));
+            let mut block = Block::new(clean);
+            if block.is_none() {
+                block = self.find_free(count);
+            }
             if !block.is_none() || !(self.grow_heap(count) || self.add_spare()) {
                 return block;
             }
@@ -120,7 +125,7 @@ impl<M: Memory> Runtime<M> {
 
     /// Takes blocks for a table of the collector; their content is not defined.
     pub(crate) fn take_internal(&mut self, count: u32) -> Block {
-        let block = self.find_blocks(count);
+        let block = self.find_blocks(count, true);
         if !block.is_none() {
             self.use_blocks(block, count, Kind::INTERNAL);
             self.heap.internal += count;
@@ -191,7 +196,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// Adds at least `count` blocks in a row to the heap, with what their records need.
-    fn grow_heap(&mut self, count: u32) -> bool {
+    pub(crate) fn grow_heap(&mut self, count: u32) -> bool {
         let ceiling = self.option(GcOption::MaxPages);
         let size = self.mem.pages();
         if size >= ceiling {

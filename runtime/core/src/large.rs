@@ -13,7 +13,7 @@ impl<M: Memory> Runtime<M> {
     /// Allocates blocks for an object of `size` bytes; null if there are none.
     pub(crate) fn alloc_large(&mut self, size: u32, atomic: bool) -> Addr {
         let count = blocks_for(size);
-        let first = self.find_blocks(count);
+        let first = self.find_blocks(count, atomic);
         if first.is_none() {
             return Addr::NULL;
         }

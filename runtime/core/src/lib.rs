@@ -13,6 +13,7 @@
 //! | `alloc`, `large` | the fast path, the slow path, objects beyond a block |
 //! | `pace` | when to collect |
 //! | `heap` | which block is what; free blocks; growth |
+//! | `blacklist` | free blocks that stray words point into |
 //! | [`block`] | one block's kind and bitmaps |
 //! | [`size_class`], [`addr`] | cell sizes; addresses and blocks as types |
 //! | [`memory`] | loads, stores, growth, and the fixed regions |
@@ -32,6 +33,7 @@ extern crate std;
 
 pub mod addr;
 mod alloc;
+mod blacklist;
 pub mod block;
 mod collect;
 pub mod error;

@@ -17,7 +17,7 @@
 //!
 //! entry:   object          marked: its block says how many bytes it has
 //!          bytes | SIZED   so many bytes from an address on: roots, what is left of an object
-//!          word | ODD      with INTERIOR, a word that may point into an object
+//!          word | ODD      a word that points to no cell's base, where that matters
 //! ```
 //!
 //! **Looking ahead.** What a scan costs in a heap that is larger than the caches is the first load
@@ -44,7 +44,7 @@ const ENTRY: u32 = 4;
 const TAG: u32 = 7;
 /// Words to scan; the number of bytes is the entry below.
 const SIZED: u32 = 1;
-/// The entry below is a word that may point anywhere in an object.
+/// The entry below is a word that points to no cell's base.
 const ODD: u32 = 2;
 /// The end of the segment.
 const BOTTOM: u32 = 3;
@@ -63,8 +63,10 @@ pub(crate) struct MarkStack {
     /// The segment's first entry.
     bottom: Addr,
     /// Where the heap starts, and its bytes.
-    lo: Addr,
-    span: u32,
+    pub(crate) lo: Addr,
+    pub(crate) span: u32,
+    /// Words in blocks of a kind below this one are of interest even if they point to no cell's base.
+    strays: u32,
     /// The block that the current segment is in; none for the built-in part.
     segment: Block,
     /// Segments beyond the built-in part.
@@ -83,6 +85,7 @@ impl MarkStack {
         bottom: Addr::NULL,
         lo: Addr::NULL,
         span: 0,
+        strays: 0,
         segment: Block::NONE,
         segments: 0,
         dirty: Block::NONE,
@@ -103,6 +106,25 @@ impl<M: Memory> Runtime<M> {
         self.stack.words = 0;
         self.stack.lo = self.heap.lo.start();
         self.stack.span = self.heap.hi.start().since(self.stack.lo);
+        self.stack.strays = M::phase(self, Phase::Stray, 0);
+    }
+
+    /// The start of `Phase::Stray`: in blocks of which kinds words that point to no cell's base are of interest.
+    pub(crate) fn start_strays(&mut self) -> u32 {
+        let noting = self.start_noting();
+        if self.option(GcOption::Interior) != 0 {
+            Kind::END.index() as u32
+        } else if noting {
+            Kind::INTERNAL.index() as u32
+        } else {
+            0
+        }
+    }
+
+    /// The body of `Phase::Stray`: such a word may point into an object, or keep a block from being used.
+    pub(crate) fn visit_stray(&mut self, word: Addr) {
+        self.visit_any(word);
+        self.note_stray(word);
     }
 
     /// Marks the object that a word points to, whatever it is.
@@ -183,7 +205,7 @@ impl<M: Memory> Runtime<M> {
                 BOTTOM => return,
                 ODD => {
                     let word = self.pop();
-                    M::phase(self, Phase::Interior, word);
+                    M::phase(self, Phase::Stray, word);
                 }
                 tag => {
                     at = Addr::new(popped & !TAG);
@@ -292,7 +314,7 @@ impl<M: Memory> Runtime<M> {
                 self.mem.store32(top, 0, word.get());
                 top.plus(ENTRY)
             }
-            None if self.option(GcOption::Interior) != 0 => {
+            None if (kind.index() as u32) < self.stack.strays => {
                 self.mem.store32(top, 0, word.get());
                 self.mem.store32(top, 4, ODD);
                 top.plus(2 * ENTRY)

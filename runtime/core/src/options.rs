@@ -28,6 +28,8 @@ pub enum GcOption {
     Notify = 10,
     /// How far into a large object an interior pointer may point; 0 is anywhere.
     LargeInterior = 11,
+    /// Whether free blocks that stray words point into are avoided.
+    Blacklist = 12,
 }
 
 /// One row of the option table. Values are compared as unsigned.
@@ -89,6 +91,8 @@ options! {
         "1: the host is notified of dead handles by the collection that finds them; 0: they are queued for gc_notify";
     LargeInterior, "LARGE_INTERIOR", 0, 0, MAX_VALUE,
         "with INTERIOR, how far into an object above 8 KiB an address that keeps it alive may point, in bytes; 0 is anywhere in it";
+    Blacklist, "BLACKLIST", 0, 0, 1,
+        "1: objects go, where there is a choice, to blocks that no stray word points into, so that less is kept by accident";
 }
 
 /// Least and greatest value of each option: what the runtime needs of the table, so that its texts

@@ -15,7 +15,8 @@
 //! | [`Phase::Eager`] | 0 | 1 if a collection failed; the reason is stored |
 //! | [`Phase::Poison`] | the number of the block | 0 |
 //! | [`Phase::Verify`] | 0 | 1 if an invariant is broken; the reason is stored |
-//! | [`Phase::Interior`] | a word that may point into an object | 0 |
+//! | [`Phase::Stray`] | a word that points into the heap and to no cell's base; 0 when marking starts | at the start one more than the greatest kind of block in which such words are of interest |
+//! | [`Phase::Clean`] | twice the number of blocks that an object needs, plus 1 if it has no pointers | the first of the blocks, if it matters which |
 //!
 //! The notification of the host is a phase too; it runs while the runtime is not borrowed, and so belongs to
 //! [`Host::notify_pending`](crate::host::Host::notify_pending).
@@ -45,8 +46,10 @@ pub enum Phase {
     Poison,
     /// Option VERIFY.
     Verify,
-    /// Option INTERIOR.
-    Interior,
+    /// Words that point to no object's base: options INTERIOR and BLACKLIST.
+    Stray,
+    /// Blocks for objects: option BLACKLIST.
+    Clean,
 }
 
 /// A step of [`Phase::Wrappers`], in the order of a collection.
@@ -77,7 +80,9 @@ impl<M: Memory> Runtime<M> {
             Phase::Poison => self.poison_dead(Block::new(argument)),
             Phase::Statistics => self.count_collection(),
             Phase::Verify => return u32::from(self.verify_if_asked().is_err()),
-            Phase::Interior => self.visit_any(Addr::new(argument)),
+            Phase::Stray if argument == 0 => return self.start_strays(),
+            Phase::Stray => self.visit_stray(Addr::new(argument)),
+            Phase::Clean => return self.find_clean(argument >> 1, argument & 1 != 0).index(),
         }
         0
     }

@@ -2,6 +2,7 @@
 
 use crate::addr::Addr;
 use crate::alloc::{LISTS, RUNS, Run, Sweep};
+use crate::blacklist::Blacklist;
 use crate::error::{ErrorCode, Failure};
 use crate::heap::Heap;
 use crate::mark::MarkStack;
@@ -52,6 +53,7 @@ pub struct Runtime<M: Memory> {
     pub(crate) counters: Counters,
     /// What the last collection found.
     pub(crate) found: Found,
+    pub(crate) blacklist: Blacklist,
     // The large parts last: a field at a low address makes shorter wasm. And they are all zeros, which
     // `loader link` leaves out at the end of the data.
     pub(crate) runs: [Run; RUNS],
@@ -75,6 +77,7 @@ impl<M: Memory> Runtime<M> {
             stacks: Stacks::EMPTY,
             counters: Counters::EMPTY,
             found: Found::NOTHING,
+            blacklist: Blacklist::EMPTY,
             classes: Lookup::EMPTY,
             options: DEFAULTS,
             static_end: Addr::NULL,

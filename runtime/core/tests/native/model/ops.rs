@@ -106,6 +106,7 @@ fn option() -> impl Strategy<Value = (GcOption, u32)> {
         of(GcOption::Poison, &[0, 1]),
         of(GcOption::Verify, &[0, 1]),
         of(GcOption::Interior, &[0, 1]),
+        of(GcOption::Blacklist, &[0, 1]),
         of(GcOption::MarkStackLimit, &[0, 16_384, 1 << 20]),
         of(GcOption::HeapLimit, &[0, 200_000, 400_000, 1 << 20, 4 << 20]),
         of(GcOption::WrapLimit, &[1, 2, 4, 8, 4096, 1 << 20]),

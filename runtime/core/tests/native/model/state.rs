@@ -74,7 +74,12 @@ pub(crate) struct Counts {
     pub(crate) collections: u64,
     pub(crate) registered: u64,
     pub(crate) peak: u64,
-    pub(crate) refused: u64,
+    /// Collections asked for from inside the callback.
+    pub(crate) nested: u64,
+    /// Of these, such that need not be refused: much was allocated since the one before.
+    pub(crate) believable: u64,
+    /// Objects allocated before the last of the others.
+    pub(crate) allocated_at_nested: Option<u64>,
     pub(crate) stack_high_water: u64,
 }
 
