@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use loader::wasmtime::{
+use rootstock_host::wasmtime::{
     AsContextMut, Caller, Config, Engine, Extern, ExternRef, Instance, InstanceAllocationStrategy,
     InstancePre, Linker, Module, PoolingAllocationConfig, Result as EngineResult, Rooted, Store,
     TypedFunc, WasmParams, WasmResults,
@@ -124,7 +124,7 @@ const STACK: usize = 4 << 20;
 /// The most a memory of a pool may grow to.
 const POOLED_MEMORY: usize = 16 << 20;
 
-fn failed(error: loader::wasmtime::Error) -> SampleError {
+fn failed(error: rootstock_host::wasmtime::Error) -> SampleError {
     SampleError::Engine(format!("{error:#}"))
 }
 

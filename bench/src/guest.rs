@@ -1,7 +1,7 @@
 //! The modules of a workload for a rival.
 
-use loader::Program;
-use loader::link::{LinkOptions, link};
+use rootstock_link::Program;
+use rootstock_link::{LinkOptions, link};
 use thiserror::Error;
 
 use crate::rival::{Form, Host, Rival, Source};
@@ -29,7 +29,7 @@ pub enum CodeError {
     Text(String, wat::Error),
     /// A fault of the linker's input.
     #[error("cannot be linked: {0}")]
-    Link(#[from] loader::Error),
+    Link(#[from] rootstock_link::Error),
     /// Something it is made with is not there, or does not do its work.
     #[error(transparent)]
     Tool(#[from] ToolError),
@@ -71,8 +71,9 @@ fn merge(
     if !rival.is_ours() {
         return Ok(tools.merge(allocator, guest)?);
     }
-    let runtime = Program::from_bytes("runtime.wasm", allocator)?;
-    let program = Program::from_bytes("guest.wasm", guest)?;
+    let runtime =
+        Program::from_bytes("runtime.wasm", allocator).map_err(rootstock_link::Error::from)?;
+    let program = Program::from_bytes("guest.wasm", guest).map_err(rootstock_link::Error::from)?;
     let options = LinkOptions { strip: true, runtime: Some(&runtime), ..LinkOptions::default() };
     Ok(link(&program, &options)?.wasm)
 }
@@ -81,7 +82,7 @@ fn merge(
 pub fn allocator(rival: &Rival, tools: &Tools) -> Result<Option<Vec<u8>>, CodeError> {
     Ok(Some(match &rival.source {
         Source::Engine(_) | Source::Whole(_) => return Ok(None),
-        Source::Embedded => loader::RUNTIME_WASM.to_vec(),
+        Source::Embedded => rootstock_built::RUNTIME_WASM.to_vec(),
         Source::Text(text) => {
             wat::parse_str(text).map_err(|error| CodeError::Text(rival.id.clone(), error))?
         }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use loader::wasmtime::Collector;
+use rootstock_host::wasmtime::Collector;
 
 use crate::template::Discipline;
 use crate::workload::Needs;

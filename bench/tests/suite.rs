@@ -217,7 +217,7 @@ fn instances_are_made_and_their_memory_is_found() {
 fn the_same_build_did_not_move() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("runtime.wasm");
-    std::fs::write(&file, loader::RUNTIME_WASM).unwrap();
+    std::fs::write(&file, rootstock_built::RUNTIME_WASM).unwrap();
     let path = file.to_str().unwrap();
     let build = Rival::build("a", &file);
     let workload = workload::find("trees").unwrap();

@@ -1,395 +1,148 @@
-//! Links a program and the runtime into one module that needs nothing but its host.
-//!
-//! The modules, in the order in which a program travels through them:
-//!
-//! * `module` takes each input apart, `resolve` finds out where its imports come from, and `decref` where the runtime's
-//!   goes;
-//! * `reach` finds what of the runtime is needed, and `phases` which parts of a collection are not;
-//! * `space` gives everything its number in the merged module, and `remap` rewrites code with these numbers;
-//! * `constant` finds the values of globals that never change;
-//! * `layout` looks at data segments and decides how large memory is;
-//! * `merge` writes the sections, and `address` remembers where code has gone;
-//! * `names`, `custom` and `dwarf` write what is said about it;
-//! * `marker` is the section by which `loader run` knows the result again;
-//! * [`optimize`] hands it to Binaryen, and [`mod@file`] puts it on disk.
-//!
-//! ```
-//! use loader::link::{LinkOptions, link};
-//! use loader::Program;
-//!
-//! let text = br#"(module
-//!     (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
-//!     (func (export "main") (result i32) (call $alloc (i32.const 16))))"#;
-//! let program = Program::from_bytes("pair.wat", text)?;
-//! let output = link(&program, &LinkOptions::default())?;
-//! assert!(output.wasm.len() < 40_000);
-//! assert!(output.report.kept < output.report.of);
-//! # Ok::<(), loader::Error>(())
-//! ```
+//! `loader link`: one module of a program and the runtime.
 
-pub(crate) mod address;
-mod constant;
-mod custom;
-mod decref;
-pub(crate) mod dwarf;
-pub mod file;
-mod layout;
-pub mod marker;
-mod merge;
-mod module;
-mod names;
-pub mod optimize;
-pub(crate) mod phases;
-mod reach;
-mod remap;
-mod resolve;
-mod space;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use clap::Args;
+use indicatif::HumanCount;
+use rootstock_link::optimize::{LEVELS, Optimizer};
+use rootstock_link::{Decref, Error, InputError, LinkOptions, LinkOutput, Program, file, link};
 
-use wasm_encoder::CustomSection;
-use wasm_encoder::reencode;
-use wasmparser::{Operator, Validator};
+use crate::{bad_input, finish, options};
 
-use crate::error::{Error, InputError};
-use crate::features;
-use crate::program::Program;
-use constant::Constants;
-pub use decref::Decref;
-use marker::Marker;
-use merge::{Exported, Merged, RuntimeTypes};
-use module::Module;
-use reach::Reached;
-use remap::Plan;
-use space::{Numbers, Origin, Space};
+/// Arguments of `loader link`.
+#[derive(Args, Debug)]
+pub(super) struct LinkArgs {
+    /// The program: a .wasm or .wat file
+    program: PathBuf,
 
-/// How to link.
-#[derive(Default)]
-pub struct LinkOptions<'a> {
-    /// Export what the runtime exports too. Otherwise what the program does not use is dropped.
-    pub export_runtime: bool,
-    /// What comes before the names of these exports.
-    pub prefix: String,
-    /// Leave names and debug information out.
-    pub strip: bool,
-    /// Programs that are linked in before this one, each with the module name that its exports are imported from.
-    pub libraries: &'a [(String, Program)],
-    /// Another build of the runtime.
-    pub runtime: Option<&'a Program>,
-    /// Where the runtime notifies of dead handles.
-    pub decref: Decref,
+    /// Where to write the linked module
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Link this program in too, and let later ones import its exports from module NAME (default: the file's stem)
+    #[arg(long, value_name = "[NAME=]FILE")]
+    with: Vec<String>,
+
+    /// Export what the runtime exports; without it, what the program does not use is dropped
+    #[arg(long)]
+    export_runtime: bool,
+
+    /// Put this before the names of the runtime's exports; implies --export-runtime
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+
+    /// Have the runtime notify this function, which the program or a library exports, of dead handles; it gets kind and handle
+    #[arg(long, value_name = "NAME")]
+    decref: Option<String>,
+
+    /// Import the host's function that is notified of dead handles under this name, not as host.host_decref_handle
+    #[arg(long, value_name = "MODULE.NAME", value_parser = Decref::parse_import, conflicts_with = "decref")]
+    decref_import: Option<Decref>,
+
+    /// Leave out names and debug information
+    #[arg(long)]
+    strip: bool,
+
+    /// Have Binaryen's wasm-opt optimise the result: 0 to 4 for speed, s or z for size
+    #[arg(long, short = 'O', value_name = "LEVEL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "s", value_parser = LEVELS)]
+    optimize: Option<String>,
+
+    /// Use another build of the runtime
+    #[arg(long, value_name = "FILE")]
+    runtime: Option<PathBuf>,
 }
 
-/// A linked program.
-pub struct LinkOutput {
-    /// The module. It is valid.
-    pub wasm: Vec<u8>,
-    /// What was lost or looks wrong, in words; each names its file.
-    pub warnings: Vec<String>,
-    /// What was kept.
-    pub report: LinkReport,
-    /// Whether the module carries debug information.
-    pub has_debug_info: bool,
-}
-
-/// What was kept of the runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkReport {
-    /// Functions of the runtime that are in the output.
-    pub kept: usize,
-    /// Functions that it has.
-    pub of: usize,
-}
-
-/// What a host needs after a trap, and exports of the runtime that are always kept for it: why, and `gc_sp`, which it has
-/// to set back.
-pub(crate) const AFTER_A_TRAP: [&str; 3] = ["gc_last_error", "gc_last_error_arg", "gc_sp"];
-
-/// What comes before their names if the others are not exported.
-const OWN_PREFIX: &str = "rootstock.";
-
-/// The memory, as every host looks for it.
-const MEMORY: &str = "memory";
-
-/// Links a program with the runtime.
-///
-/// The same input gives the same bytes.
-pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, Error> {
-    for input in options.libraries.iter().map(|(_, library)| library).chain([program]) {
-        input.check_abi()?;
+/// Runs the command.
+pub(super) fn main(args: &LinkArgs) -> ExitCode {
+    match run(args) {
+        Ok(text) => finish(&text, true),
+        Err(error) => bad_input(&error),
     }
-    let modules = read(program, options)?;
-    let wanted = runtime_exports(&modules[0], options);
-    let Planned { plan, reached, types } = plan(modules, &wanted, &options.decref)?;
-    layout::one_memory(&plan)?;
-    let mut warnings = Vec::new();
-    if !plan.origins.iter().flatten().any(|origin| matches!(origin, Origin::Linked(0, _))) {
-        warnings.push(format!(
-            "{}: it imports nothing from module `runtime`, so the output has no use for it",
-            program.name()
-        ));
-    }
-    let memory = layout::memory(&plan, &mut warnings)?;
-    let exports = exports(&plan, wanted, program)?;
-    let merged = merge::merge(&plan, &types, memory, &exports, &reached)
-        .map_err(|error| refused(program.name(), error))?;
-
-    let report =
-        LinkReport { kept: merged.runtime_functions.len(), of: plan.modules[0].functions.len() };
-    let has_debug_info = !options.strip && plan.modules[1..].iter().any(dwarf::is_there);
-    let wasm = finish(&plan, merged, options, &mut warnings);
-    validate(program, &wasm)?;
-    Ok(LinkOutput { wasm, warnings, report, has_debug_info })
 }
 
-/// Everything that is decided before anything is written.
-struct Planned<'a> {
-    plan: Plan<'a>,
-    /// What of the runtime is kept.
-    reached: Reached,
-    types: RuntimeTypes,
-}
-
-/// Decides where imports come from, what of the runtime is kept, and what number everything has.
-fn plan<'a>(
-    mut modules: Vec<Module<'a>>,
-    wanted: &[Exported],
-    decref: &'a Decref,
-) -> Result<Planned<'a>, InputError> {
-    let mut origins: Vec<Vec<Origin>> = Vec::new();
-    for at in 0..modules.len() {
-        origins.push(resolve::imports(&modules, at)?);
-    }
-    decref.bind(&modules, &mut origins)?;
-    let linked = origins.iter().zip(&modules).flat_map(|(origins, module)| {
-        module.imports.iter().zip(origins).filter_map(|(import, origin)| match origin {
-            Origin::Linked(0, index) => Some((Space::of_import(&import.ty), *index)),
-            _ => None,
-        })
-    });
-    let roots: Vec<_> =
-        linked.chain(wanted.iter().map(|export| (export.space, export.index))).collect();
-    let emptied = phases::unneeded(&modules[0], &roots);
-    let reached = Reached::from(&modules[0], roots, emptied)
-        .map_err(|error| refused(&modules[0].file, error))?;
-    let mut tables = (0..).zip(&modules[0].tables);
-    if !tables.any(|(table, _)| reached.is_live(Space::Table, table)) {
-        modules[0].elements.clear();
-    }
-    let live = |space, (at, index)| at > 0 || reached.is_live(space, index);
-    let mut numbers = Numbers::new(&modules, &origins, live);
-    let (numbered, types) = merge::number_types(&modules, &reached.types);
-    numbers.types = numbered;
-    let mut plan = Plan { modules, origins, numbers, constants: Constants::default(), decref };
-    plan.constants = Constants::of(&plan);
-    Ok(Planned { plan, reached, types })
-}
-
-/// The runtime, the libraries, the program.
-fn read<'a>(
-    program: &'a Program,
-    options: &LinkOptions<'a>,
-) -> Result<Vec<Module<'a>>, InputError> {
-    let (file, wasm) = match options.runtime {
-        Some(runtime) => (runtime.name(), runtime.wasm()),
-        None => ("the runtime", crate::RUNTIME_WASM),
+fn run(args: &LinkArgs) -> Result<String, Error> {
+    // Asked for first: nothing is written when it is not there.
+    let optimizer = match &args.optimize {
+        Some(level) => Some((Optimizer::find()?, level.as_str())),
+        None => None,
     };
-    let runtime = Module::read(file, resolve::RUNTIME, wasm)?;
-    check_runtime(&runtime)?;
-    let mut modules = vec![runtime];
-    for (name, library) in options.libraries {
-        if let Some(other) = modules.iter().find(|other| other.name == *name) {
-            let cause = format!(
-                "{} has the module name `{name}` already; give another with NAME=FILE",
-                other.file
+    let program = Program::open(&args.program)?;
+    let libraries =
+        args.with.iter().map(|with| options::library(with)).collect::<Result<Vec<_>, _>>()?;
+    let runtime = args.runtime.as_ref().map(Program::open).transpose()?;
+    check_output(args)?;
+    let linked = link(
+        &program,
+        &LinkOptions {
+            export_runtime: args.export_runtime || args.prefix.is_some(),
+            prefix: args.prefix.clone().unwrap_or_default(),
+            strip: args.strip,
+            libraries: &libraries,
+            runtime: runtime.as_ref(),
+            decref: match (&args.decref, &args.decref_import) {
+                (Some(name), _) => Decref::Export(name.clone()),
+                (None, Some(import)) => import.clone(),
+                (None, None) => Decref::Host,
+            },
+        },
+    )?;
+    warn(&linked, args);
+    let mut text = format!(
+        "{}: {} bytes; {} of the runtime's {} functions\n",
+        args.output.display(),
+        HumanCount(linked.wasm.len() as u64),
+        linked.report.kept,
+        linked.report.of
+    );
+    let wasm = match optimizer {
+        None => linked.wasm,
+        Some((optimizer, level)) => {
+            let optimised = optimizer.run(&linked.wasm, level, args.strip)?;
+            text += &format!(
+                "optimised by {} -O{level}: {} bytes\n",
+                optimizer.path().display(),
+                HumanCount(optimised.len() as u64)
             );
-            return Err(InputError::new(library.name(), cause));
+            optimised
         }
-        modules.push(Module::read(library.name(), name, library.wasm())?);
-    }
-    modules.push(Module::read(program.name(), "", program.wasm())?);
-    for module in &modules[1..] {
-        if module.custom(marker::SECTION).is_some() {
-            return Err(InputError::new(&module.file, "it is linked with the runtime already"));
-        }
-        if module.custom("dylink.0").is_some() {
-            return Err(InputError::new(
-                &module.file,
-                "a shared library for dynamic linking, not a program",
-            ));
-        }
-    }
-    Ok(modules)
-}
-
-/// The version is a constant, so it can be seen without running anything.
-fn check_runtime(runtime: &Module<'_>) -> Result<(), InputError> {
-    let not_one = |cause: &str| {
-        InputError::new(&runtime.file, format!("not a build of the runtime: {cause}"))
     };
-    let version = runtime
-        .export("gc_abi_version")
-        .ok_or_else(|| not_one("it does not export gc_abi_version"))?;
-    let body = version.index.checked_sub(runtime.imported(Space::Function));
-    let body = body.and_then(|at| runtime.bodies.get(at as usize));
-    let first = body.and_then(|body| body.get_operators_reader().ok()?.read().ok());
-    match first {
-        Some(Operator::I32Const { value }) if value.cast_unsigned() == runtime::ABI_VERSION => {}
-        Some(Operator::I32Const { value }) => {
-            return Err(not_one(&format!(
-                "it has version {value} of the ABI; this loader speaks version {}",
-                runtime::ABI_VERSION
-            )));
-        }
-        _ => return Err(not_one("its gc_abi_version is not a constant")),
-    }
-    for name in AFTER_A_TRAP.into_iter().chain([MEMORY]) {
-        runtime.export(name).ok_or_else(|| not_one(&format!("it does not export {name}")))?;
-    }
-    Ok(())
+    file::write(&args.output, &wasm)?;
+    Ok(text)
 }
 
-/// The runtime's exports that the output has, by the runtime's numbers.
-fn runtime_exports(runtime: &Module<'_>, options: &LinkOptions<'_>) -> Vec<Exported> {
-    let prefix = if options.export_runtime { &options.prefix } else { OWN_PREFIX };
-    // What begins with underscores is the linker's, and no part of the ABI.
-    let of_the_abi = runtime.exports.iter().filter(|export| !export.name.starts_with("__"));
-    let mut exports = Vec::new();
-    for export in of_the_abi {
-        let exported = |name: String| Exported {
-            name,
-            space: Space::of_export(export.kind),
-            index: export.index,
-        };
-        if export.name == MEMORY {
-            exports.push(exported(MEMORY.to_owned()));
-        }
-        if options.export_runtime || AFTER_A_TRAP.contains(&export.name) {
-            exports.push(exported(format!("{prefix}{}", export.name)));
-        }
-    }
-    exports
-}
-
-/// All exports, by the numbers of the merged module: the program's, then the runtime's.
-fn exports(
-    plan: &Plan<'_>,
-    runtime: Vec<Exported>,
-    program: &Program,
-) -> Result<Vec<Exported>, InputError> {
-    let last = plan.modules.len() - 1;
-    let own = plan.modules[last].exports.iter().map(|export| {
-        let space = Space::of_export(export.kind);
-        (export.name.to_owned(), space, (last, export.index))
-    });
-    let all =
-        own.chain(runtime.into_iter().map(|export| (export.name, export.space, (0, export.index))));
-    let mut known: BTreeMap<String, (Space, u32)> = BTreeMap::new();
-    let mut exports = Vec::new();
-    for (name, space, place) in all {
-        let Some(index) = plan.numbers.get(space, place) else { continue };
-        match known.entry(name.clone()) {
-            Entry::Vacant(entry) => {
-                entry.insert((space, index));
-                exports.push(Exported { name, space, index });
-            }
-            // The program exports the runtime's own under the same name, or has a `memory` that it means more.
-            Entry::Occupied(entry) if *entry.get() == (space, index) || name == MEMORY => {}
-            Entry::Occupied(_) => {
-                let cause = format!(
-                    "it exports `{name}` itself, which is the name of an export of the runtime; keep them apart with \
-                     --prefix"
-                );
-                return Err(InputError::new(program.name(), cause));
-            }
-        }
-    }
-    Ok(exports)
-}
-
-/// Adds the custom sections.
-fn finish(
-    plan: &Plan<'_>,
-    merged: Merged,
-    options: &LinkOptions<'_>,
-    warnings: &mut Vec<String>,
-) -> Vec<u8> {
-    let Merged { mut module, addresses, runtime_functions } = merged;
-    for section in custom::kept(&plan.modules, warnings) {
-        module.section(&section);
-    }
-    if !options.strip {
-        debug(plan, &addresses, &mut module, warnings);
-        if let Some(names) = names::merge(plan, warnings) {
-            module.section(&names);
-        }
-    }
-    module.section(&custom::producers(&plan.modules));
-    if let Some(features) = custom::target_features(&plan.modules) {
-        module.section(&features);
-    }
-    let marker = Marker {
-        abi: runtime::ABI_VERSION,
-        prefix: if options.export_runtime { options.prefix.clone() } else { OWN_PREFIX.to_owned() },
-        complete: options.export_runtime,
-        functions: Some(runtime_functions),
-        decref: options.decref.clone(),
+/// A linked module may take the place of the module that it was made from, but not of a source or of a library.
+fn check_output(args: &LinkArgs) -> Result<(), InputError> {
+    let Ok(output) = fs::canonicalize(&args.output) else { return Ok(()) };
+    let is = |path: &Path| fs::canonicalize(path).is_ok_and(|path| path == output);
+    let of_with = |with: &String| is(options::library_path(with).1);
+    let is_text = |path: &Path| fs::read(path).is_ok_and(|bytes| !bytes.starts_with(b"\0asm"));
+    let lost = if args.with.iter().any(of_with) {
+        "a program that is linked in"
+    } else if args.runtime.as_deref().is_some_and(is) {
+        "the runtime"
+    } else if is(&args.program) && is_text(&args.program) {
+        "the program's text"
+    } else {
+        return Ok(());
     };
-    module.section(&CustomSection { name: marker::SECTION.into(), data: marker.encode().into() });
-    module.finish()
+    let cause = format!("the output would replace {lost}; choose another name");
+    Err(InputError::new(args.output.display().to_string(), cause))
 }
 
-/// Debug information that cannot be rewritten is dropped: wrong lines are worse than none.
-fn debug(
-    plan: &Plan<'_>,
-    addresses: &[address::AddressMap],
-    module: &mut wasm_encoder::Module,
-    warnings: &mut Vec<String>,
-) {
-    let parts: Vec<_> = (0..plan.modules.len())
-        .map(|at| {
-            let module = &plan.modules[at];
-            let global = move |index| plan.numbers.get(Space::Global, (at, index));
-            (module, move |name: &str| module.custom(name).map(|custom| custom.data), global)
-        })
-        .collect();
-    let programs = parts.iter().zip(addresses).skip(1);
-    let moved: Vec<dwarf::Moved<'_>> = programs
-        .filter(|((module, ..), _)| dwarf::is_there(module))
-        .map(|((module, section, global), addresses)| dwarf::Moved {
-            file: &module.file,
-            section,
-            addresses,
-            global,
-        })
-        .collect();
-    match dwarf::convert(&moved) {
-        Ok(sections) => {
-            for section in &sections {
-                module.section(section);
-            }
-        }
-        Err(error) => warnings
-            .push(format!("debug information is dropped, as it cannot be rewritten: {error}")),
+fn warn(linked: &LinkOutput, args: &LinkArgs) {
+    let mut stderr = io::stderr().lock();
+    // Where standard error is closed nobody wants to know.
+    for warning in &linked.warnings {
+        let _ = writeln!(stderr, "warning: {warning}");
     }
-}
-
-fn validate(program: &Program, wasm: &[u8]) -> Result<(), InputError> {
-    let valid = Validator::new_with_features(features::LINKER).validate_all(wasm);
-    valid.map(drop).map_err(|error| {
-        InputError::new(
-            program.name(),
-            format!("cannot be linked: the result is not valid: {error}"),
-        )
-    })
-}
-
-fn refused<E: std::fmt::Display>(file: &str, error: reencode::Error<E>) -> InputError {
-    match error {
-        reencode::Error::ParseError(error) => {
-            InputError::new(file, format!("cannot be linked: {error}"))
-        }
-        error => InputError::new(file, format!("cannot be linked: {error}")),
+    if args.optimize.is_some() && !args.strip && linked.has_debug_info {
+        let _ = writeln!(
+            stderr,
+            "warning: debug information is dropped: the optimiser moves code; link without -O to keep it"
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 /// Runs the command; checks that it neither panicked nor printed a backtrace of its own.
 fn loader(args: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_loader"))
+    let output = Command::new(env!("CARGO_BIN_EXE_rootstock"))
         .args(args)
         // a panic would print one, and that must be seen here
         .env("RUST_BACKTRACE", "1")

@@ -1,6 +1,6 @@
 //! `loader doctor` from outside, and `docs/doctor.md`, whose examples are run.
 //!
-//! `BLESS=1 cargo test -p loader --test doctor` writes what the commands say into the page.
+//! `BLESS=1 cargo test -p rootstock --test doctor` writes what the commands say into the page.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,7 +11,7 @@ fn root() -> PathBuf {
 
 /// Runs the command at the root of the repository; checks that it did not panic.
 fn loader(args: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_loader"))
+    let output = Command::new(env!("CARGO_BIN_EXE_rootstock"))
         .args(args)
         .current_dir(root())
         .env("RUST_BACKTRACE", "1")
@@ -60,7 +60,7 @@ fn the_page_shows_what_the_command_says() {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, fresh).expect("the page can be written");
     } else {
-        assert_eq!(page, fresh, "refresh it: BLESS=1 cargo test -p loader --test doctor");
+        assert_eq!(page, fresh, "refresh it: BLESS=1 cargo test -p rootstock --test doctor");
     }
 }
 

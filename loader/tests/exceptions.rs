@@ -95,7 +95,7 @@ fn folder(test: &str) -> PathBuf {
 }
 
 fn loader(program: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loader"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rootstock"));
     command.arg("run").arg(program).args(args).output().expect("the command starts")
 }
 
@@ -149,7 +149,7 @@ fn the_older_encoding_needs_no_other_recipe() {
     let write = |name: &str, bytes: &[u8]| {
         fs::write(folder.join(name), bytes).expect("it can be written");
     };
-    write("runtime.wasm", loader::RUNTIME_WASM);
+    write("runtime.wasm", rootstock_built::RUNTIME_WASM);
     write("host.mjs", HOST.as_bytes());
     write("package.json", br#"{ "type": "module" }"#);
     for (name, restores) in [("restores.wasm", true), ("creeping.wasm", false)] {

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the command; checks that it ends, and did not panic.
 fn loader(args: &[&str]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_loader"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rootstock"))
         .args(args)
         .env("RUST_BACKTRACE", "1")
         .stdout(Stdio::piped())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn loader(args: &[&str]) -> Output {
-    let command = Command::new(env!("CARGO_BIN_EXE_loader")).args(args).output();
+    let command = Command::new(env!("CARGO_BIN_EXE_rootstock")).args(args).output();
     command.expect("the command starts")
 }
 
@@ -64,7 +64,8 @@ fn random_programs_repeat_and_are_counted() {
 /// A runtime that hands out what is not zeroed: `alloc` is what `alloc_atomic` was.
 #[test]
 fn a_broken_runtime_is_found_and_the_program_written() {
-    let broken = swap_exports(loader::RUNTIME_WASM, b"\x05alloc\x00", b"\x0calloc_atomic\x00");
+    let broken =
+        swap_exports(rootstock_built::RUNTIME_WASM, b"\x05alloc\x00", b"\x0calloc_atomic\x00");
     let broken = file("broken.wasm", broken);
     let broken = broken.to_str().expect("text");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("found");

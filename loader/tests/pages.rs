@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use loader::{Program, RUNTIME_WASM};
+use rootstock_host::{Program, RUNTIME_WASM};
 
 /// A fenced block of code.
 struct Block<'a> {
@@ -85,11 +85,11 @@ impl Folder {
     /// What a command prints, on both outputs.
     fn run(&self, command: &str) -> String {
         let command = command
-            .strip_prefix("cargo run --release -p loader -- ")
+            .strip_prefix("cargo run --release -p rootstock -- ")
             .map_or_else(|| command.to_owned(), |arguments| format!("loader {arguments}"));
         let mut words = command.split_whitespace();
         let program = match words.next() {
-            Some("loader") => env!("CARGO_BIN_EXE_loader"),
+            Some("loader") => env!("CARGO_BIN_EXE_rootstock"),
             Some(other) => other,
             None => panic!("an empty command"),
         };

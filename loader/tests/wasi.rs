@@ -13,7 +13,7 @@ fn file(name: &str, contents: impl AsRef<[u8]>) -> String {
 
 /// Runs the command with this on its standard input; checks that it did not panic.
 fn fed(args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_loader"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rootstock"))
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -225,7 +225,7 @@ fn waiting_is_bounded() {
     for (name, wat) in [("wasi-reading.wat", reading), ("wasi-sleeping.wat", sleeping)] {
         let path = file(name, wat);
         let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_loader"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rootstock"))
             .args(["run", &path, "--timeout", "1"])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())

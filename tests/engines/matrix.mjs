@@ -38,7 +38,7 @@ function prepare() {
     const checks = JSON.parse(readFileSync(new URL('checks.json', import.meta.url), 'utf8'));
     for (const { name, link } of checks) {
         const inputs = link.map((word) => (word === 'list.wat' ? `${FOLDER}/list.wat` : word));
-        execFileSync(`${TARGET}/debug/loader`, ['link', ...inputs, '-o', `${FOLDER}/${name}.wasm`], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
+        execFileSync(`${TARGET}/debug/rootstock`, ['link', ...inputs, '-o', `${FOLDER}/${name}.wasm`], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
     }
     writeFileSync(`${FOLDER}/checks.json`, JSON.stringify(checks));
     return checks;

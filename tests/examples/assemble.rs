@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use loader::Program;
-use loader::link::{LinkOptions, link};
+use rootstock_host::Program;
+use rootstock_link::{LinkOptions, link};
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1).map(PathBuf::from);

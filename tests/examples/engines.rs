@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::{env, fs};
 
-use loader::wasmtime::Val;
-use loader::{Config, Instance, Linked, Program};
+use rootstock_host::wasmtime::Val;
+use rootstock_host::{Config, Instance, Linked, Program};
 use serde_json::{Value, json};
 
 /// What a step answers with, as text.

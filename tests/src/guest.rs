@@ -3,9 +3,9 @@
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
-use loader::link::LinkOptions;
-use loader::wasmtime::Val;
-use loader::{Audit, Error, Instance, Linked, Program, Ptr};
+use rootstock_host::wasmtime::Val;
+use rootstock_host::{Audit, Error, Instance, Linked, Program, Ptr};
+use rootstock_link::LinkOptions;
 use runtime::stats::Stat;
 
 use crate::{Setup, Told};
@@ -118,8 +118,8 @@ impl DerefMut for Guest {
 fn merge(program: &Program) -> Result<Program, Error> {
     let options =
         LinkOptions { export_runtime: true, prefix: "gc.".into(), ..LinkOptions::default() };
-    let linked = loader::link::link(program, &options)?;
-    Program::from_bytes(program.name(), &linked.wasm)
+    let linked = rootstock_link::link(program, &options)?;
+    Ok(Program::from_bytes(program.name(), &linked.wasm)?)
 }
 
 /// What a function is called with.

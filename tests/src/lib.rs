@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use loader::{Callback, Config, Error, Instance, Program, Ptr};
+use rootstock_host::{Callback, Config, Error, Instance, Program, Ptr};
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use runtime::stats::Stat;
@@ -169,8 +169,8 @@ pub fn pop_roots(gc: &mut Instance, count: u32) {
 }
 
 /// An error for a callback to return.
-pub fn host_error(message: &'static str) -> loader::wasmtime::Error {
-    loader::wasmtime::Error::msg(message)
+pub fn host_error(message: &'static str) -> rootstock_host::wasmtime::Error {
+    rootstock_host::wasmtime::Error::msg(message)
 }
 
 /// Checks that a call trapped with this code and argument, and that the runtime can still say so.

@@ -28,7 +28,7 @@ pub(crate) fn all() -> Vec<Vec<u8>> {
 fn folder() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component");
-        run(env!("CARGO_BIN_EXE_loader"), ["sdk".as_ref(), folder.as_os_str()]);
+        run(env!("CARGO_BIN_EXE_rootstock"), ["sdk".as_ref(), folder.as_os_str()]);
         folder
     });
     &FOLDER
@@ -57,7 +57,7 @@ fn linked() -> Vec<u8> {
         "-o".as_ref(),
         output.as_os_str(),
     ];
-    run(env!("CARGO_BIN_EXE_loader"), args);
+    run(env!("CARGO_BIN_EXE_rootstock"), args);
     fs::read(output).expect("the linker has written the module")
 }
 

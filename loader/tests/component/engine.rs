@@ -2,8 +2,11 @@
 
 use std::sync::LazyLock;
 
-use wasmtime::component::{Component, Instance, Linker, Resource, ResourceType, TypedFunc};
-use wasmtime::{Engine, Store};
+use rootstock_host::wasmtime;
+use rootstock_host::wasmtime::component::{
+    Component, Instance, Linker, Resource, ResourceType, TypedFunc,
+};
+use rootstock_host::wasmtime::{Engine, Store};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let mut config = wasmtime::Config::new();

@@ -57,7 +57,7 @@ fn a_function_of_a_library_is_notified() {
     std::fs::write(&program, wat).unwrap();
     let output = folder.join("out.wasm");
     let args = ["--with", library.to_str().unwrap(), "--decref", "told", "-O=3"];
-    let without_optimiser = loader::link::optimize::Optimizer::find().is_err();
+    let without_optimiser = rootstock_link::optimize::Optimizer::find().is_err();
     let (wasm, _) = link(&program, &output, &args[..args.len() - usize::from(without_optimiser)]);
     assert_eq!(seen(&wasm).imports, []);
     let done = loader(["run".as_ref(), output.as_os_str()]);

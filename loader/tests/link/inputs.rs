@@ -25,12 +25,13 @@ fn the_start_function_runs_whatever_names_the_program_has() {
             assert_eq!(text(&done.stdout), "7\n", "{}", text(&done.stderr));
         }
         // What a host may call is what the program exports.
-        let mut instance = loader::Instance::for_program(
-            &loader::Program::open(&output).unwrap(),
-            &loader::Config::default(),
+        let mut instance = rootstock_host::Instance::for_program(
+            &rootstock_host::Program::open(&output).unwrap(),
+            &rootstock_host::Config::default(),
         )
         .unwrap();
-        let linked = instance.instantiate(&loader::Program::open(&output).unwrap()).unwrap();
+        let linked =
+            instance.instantiate(&rootstock_host::Program::open(&output).unwrap()).unwrap();
         let functions = linked.functions(&mut instance);
         assert_eq!(functions.len(), taken.len() + 1, "{functions:?}");
     }

@@ -55,7 +55,7 @@ fn a_strange_encoding_of_lines_is_no_panic() {
     let (text, program) = (folder.join("program.wat"), folder.join("program.wasm"));
     let wat = format!("(module {IMPORTS} (func (export \"main\")\n nop\n nop))");
     std::fs::write(&text, wat).unwrap();
-    let good = loader::Program::open(text).unwrap().wasm().to_vec();
+    let good = rootstock_host::Program::open(text).unwrap().wasm().to_vec();
     let sections = Parser::new(0).parse_all(&good).map(|payload| payload.unwrap());
     let mut tables = sections.filter_map(|payload| match payload {
         Payload::CustomSection(section) if section.name() == ".debug_line" => {
@@ -246,11 +246,11 @@ fn every_instruction_is_at_the_line_that_it_was_at() {
             i32.const 2
             i32.add))";
     let (output, merged, _) = link_text("every-line", wat, &[]);
-    let program = loader::Program::open(output.with_file_name("program.wat")).unwrap();
+    let program = rootstock_host::Program::open(output.with_file_name("program.wat")).unwrap();
     let before = lines(program.wasm(), None);
     assert_eq!(before, lines(&merged, Some(before.len())));
     for name in ["closures.wat", "table.wat", "reclaim.wat", "every_export.wat"] {
-        let program = loader::Program::open(guest(name)).unwrap();
+        let program = rootstock_host::Program::open(guest(name)).unwrap();
         let (merged, _) =
             link(&guest(name), &folder(&format!("every-line-{name}")).join("out.wasm"), &[]);
         let before = lines(program.wasm(), None);
@@ -263,7 +263,7 @@ fn every_instruction_is_at_the_line_that_it_was_at() {
 #[test]
 fn every_row_is_at_the_instruction_that_it_was_at() {
     for name in ["closures.wat", "table.wat", "reclaim.wat"] {
-        let program = loader::Program::open(guest(name)).unwrap();
+        let program = rootstock_host::Program::open(guest(name)).unwrap();
         let (merged, _) =
             link(&guest(name), &folder(&format!("rows-{name}")).join("out.wasm"), &[]);
         assert_told_alike(program.wasm(), &merged);

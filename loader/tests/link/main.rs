@@ -26,7 +26,7 @@ fn folder(test: &str) -> PathBuf {
 }
 
 fn loader<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loader"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rootstock"));
     command.args(args).env("RUST_BACKTRACE", "1").output().expect("the command starts")
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use loader::link::optimize::Optimizer;
+use rootstock_link::optimize::Optimizer;
 
 use crate::*;
 

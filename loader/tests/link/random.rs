@@ -1,10 +1,10 @@
 //! Random programs do the same merged as beside the runtime: results, traps, output, memory, and the shadow stack.
 
 use arbitrary::Unstructured;
-use loader::link::{LinkOptions, link};
-use loader::wasmtime::Val;
-use loader::{Config, Error, Instance, Program};
 use rand::{RngExt, SeedableRng};
+use rootstock_host::wasmtime::Val;
+use rootstock_host::{Config, Error, Instance, Program};
+use rootstock_link::{LinkOptions, link};
 use runtime::stats::Stat;
 
 /// What programs may import.

@@ -1,5 +1,8 @@
 //! That merged modules run, and what `loader run` says of them.
 
+use rootstock_host::wasmtime::{Trap, Val};
+use rootstock_host::{Config, Instance, Program};
+
 use crate::*;
 
 pub(super) const START: &str = r#"(module
@@ -185,7 +188,7 @@ fn a_trap_of_the_programs_own_is_not_the_runtimes() {
 /// Binaryen makes it smaller, and what it makes runs; names stay, lines do not.
 #[test]
 fn the_optimiser_is_called_where_it_is_installed() {
-    if let Err(error) = loader::link::optimize::Optimizer::find() {
+    if let Err(error) = rootstock_link::optimize::Optimizer::find() {
         eprintln!("SKIPPED: {error}");
         return;
     }
@@ -213,7 +216,7 @@ fn the_optimiser_is_called_where_it_is_installed() {
 /// Else the registers of the program's loop would go to what hardly ever runs.
 #[test]
 fn the_fast_path_of_alloc_is_inlined_alone() {
-    if let Err(error) = loader::link::optimize::Optimizer::find() {
+    if let Err(error) = rootstock_link::optimize::Optimizer::find() {
         eprintln!("SKIPPED: {error}");
         return;
     }
@@ -232,7 +235,7 @@ fn an_optimiser_that_is_missing_or_fails() {
     let program = folder.join("program.wat");
     std::fs::write(&program, ALLOC_ONLY).unwrap();
     let run = |tool: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loader"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rootstock"));
         command.arg("link").arg(&program).arg("-o").arg(folder.join("out.wasm")).arg("-O");
         command.env("ROOTSTOCK_WASM_OPT", tool).output().unwrap()
     };
@@ -247,4 +250,35 @@ fn an_optimiser_that_is_missing_or_fails() {
     let level = loader(["link", program.to_str().unwrap(), "-o", "never.wasm", "-O=9"]);
     assert_eq!(level.status.code(), Some(2));
     assert!(text(&level.stderr).contains("possible values: 0, 1, 2, 3, 4, s, z"));
+}
+
+#[test]
+fn a_reactor_is_initialized_once_before_anything_else() {
+    let program = |text: &str| Program::from_bytes("reactor.wat", text.as_bytes()).unwrap();
+    let text = r#"(module
+        (global $runs (mut i32) (i32.const 0)) (global $started (mut i32) (i32.const 0))
+        (start $start)
+        (func $start (global.set $started (i32.const 100)))
+        (func (export "_initialize")
+            (global.set $runs (i32.add (global.get $runs) (i32.add (global.get $started) (i32.const 1)))))
+        (func (export "main") (result i32) (global.get $runs)))"#;
+    let reactor = program(text);
+    let linked = rootstock_link::link(&reactor, &rootstock_link::LinkOptions::default()).unwrap();
+    let merged = Program::from_bytes("merged.wasm", &linked.wasm).unwrap();
+    for reactor in [reactor, merged] {
+        let mut vm = Instance::for_program(&reactor, &Config::default()).unwrap();
+        for _ in 0..2 {
+            let linked = vm.instantiate(&reactor).unwrap();
+            for _ in 0..2 {
+                let runs = linked.call(&mut vm, "main", &[]).unwrap();
+                assert!(matches!(runs[..], [Val::I32(101)]), "{}: {runs:?}", reactor.name());
+            }
+        }
+    }
+    let mut vm = Instance::new(&Config::default()).unwrap();
+    let taking = r#"(module (func (export "_initialize") (param i32) unreachable))"#;
+    vm.instantiate(&program(taking)).unwrap();
+    let failing = r#"(module (func (export "_initialize") unreachable))"#;
+    let error = vm.instantiate(&program(failing)).map(drop).unwrap_err();
+    assert_eq!(error.trap().unwrap().trap, Some(Trap::UnreachableCodeReached));
 }

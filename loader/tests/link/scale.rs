@@ -3,8 +3,8 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use loader::link::{LinkOptions, LinkOutput, link};
-use loader::{Error, Program};
+use rootstock_host::{Error, Program};
+use rootstock_link::{LinkOptions, LinkOutput, link};
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataSection, ElementSection, Elements, EntityType,
     ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
@@ -107,9 +107,9 @@ fn linked(n: u32, add: impl FnOnce(&mut Parts, u32)) -> Result<LinkOutput, Error
     let builder = std::thread::Builder::new().stack_size(STACK);
     builder
         .spawn(move || {
-            let program = Program::from_bytes("many.wasm", &wasm);
-            let _ =
-                sender.send(program.and_then(|program| link(&program, &LinkOptions::default())));
+            let program = Program::from_bytes("many.wasm", &wasm).map_err(Error::from);
+            let _ = sender
+                .send(program.and_then(|program| Ok(link(&program, &LinkOptions::default())?)));
         })
         .expect("a thread can be started");
     receiver.recv_timeout(LONGEST).expect("it is linked in time")

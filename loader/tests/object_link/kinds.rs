@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use loader::ErrorCode;
+use rootstock_host::ErrorCode;
 use runtime::verify::Invariant;
 
 use super::linker::{LOADER, RUST_LLD, SDK, memory_map, sources, temporary};
@@ -101,7 +101,8 @@ fn trapped(code: ErrorCode, argument: u32) -> Trapped {
 
 fn exports(module: &Path) -> Vec<String> {
     let wasm = fs::read(module).expect("it was written");
-    let parsed = loader::wasmtime::Module::new(&Default::default(), wasm).expect("it is valid");
+    let parsed =
+        rootstock_host::wasmtime::Module::new(&Default::default(), wasm).expect("it is valid");
     parsed.exports().map(|export| export.name().to_owned()).collect()
 }
 

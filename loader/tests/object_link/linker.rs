@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The command under test.
-pub(super) const LOADER: &str = env!("CARGO_BIN_EXE_loader");
+pub(super) const LOADER: &str = env!("CARGO_BIN_EXE_rootstock");
 
 /// The folder that the command has written.
 pub(super) static SDK: LazyLock<PathBuf> = LazyLock::new(|| {

@@ -1,6 +1,6 @@
 //! A program that defines the function that is notified of dead handles: it takes the place of the import.
 
-use loader::wasmtime::{Engine, Instance, Module, Store};
+use rootstock_host::wasmtime::{Engine, Instance, Module, Store};
 
 use super::linker::linked_rust;
 

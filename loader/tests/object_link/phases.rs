@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use loader::wasmtime::{Engine, Instance, Module, Store};
+use rootstock_host::wasmtime::{Engine, Instance, Module, Store};
 
 use super::linker::{LOADER, linked_rust};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use loader::{ErrorCode, with_stack};
+use rootstock_host::{ErrorCode, with_stack};
 use runtime::verify::Invariant;
 
 use super::linker::{LOADER, Language, RUST_LLD, link, memory_map, system_lld, temporary};

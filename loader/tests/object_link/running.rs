@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use loader::GcOption;
-use loader::wasmtime::{
+use rootstock_host::GcOption;
+use rootstock_host::wasmtime::{
     Caller, Config, Engine, Instance, Linker, Module, Store, WasmParams, WasmResults,
 };
 

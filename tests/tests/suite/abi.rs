@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loader::{Instance, RUNTIME_WASM};
+use rootstock_host::{Instance, RUNTIME_WASM};
 use runtime::ABI_VERSION;
 use runtime::error::ERRORS;
 use runtime::options::OPTIONS;
@@ -260,7 +260,7 @@ fn the_version_is_the_pages() {
         .expect("a row");
     assert_eq!(row[2], ABI_VERSION.to_string());
     // the loader instantiates no runtime of another version
-    Instance::new(&loader::Config::default())
+    Instance::new(&rootstock_host::Config::default())
         .expect("the built runtime has the version of the tables");
 }
 

@@ -3,7 +3,7 @@
 //! The document's table is fixed at 4,096 entries: WRAP_LIMIT is set to that, and the heap is given so much room that
 //! only the table can be what makes `register_wrapper` collect.
 
-use loader::{Instance, Ptr};
+use rootstock_host::{Instance, Ptr};
 use runtime::options::GcOption;
 use runtime::stats::Stat;
 use tests::Setup;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use loader::doctor::{Diagnosis, Doctor, Settings, Touch};
-use loader::wasmtime::Val;
-use loader::{Config, Error, Frame, Instance, Linked, Program};
+use rootstock_doctor::{Diagnosis, Doctor, Settings, Touch};
+use rootstock_host::wasmtime::Val;
+use rootstock_host::{Config, Error, Frame, Instance, Linked, Program};
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use loader::{Instance, Ptr};
+use rootstock_host::{Instance, Ptr};
 use runtime::error::{ERRORS, ErrorCode};
 use runtime::options::GcOption;
 use runtime::stats::Stat;
@@ -198,7 +198,7 @@ fn init_twice(gc: &mut Instance) {
     gc.alloc(8).unwrap();
     let wrong = gc.program_base() + 4_096;
     match gc.init(wrong) {
-        Err(loader::Error::Trap(report)) => {
+        Err(rootstock_host::Error::Trap(report)) => {
             assert_eq!(report.code.map(|row| row.code), Some(ErrorCode::InitTwice));
             assert_ne!(report.arg, wrong, "the argument is the value in force");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loader::{Callback, Error, Instance, Ptr};
+use rootstock_host::{Callback, Error, Instance, Ptr};
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use runtime::stats::Stat;

@@ -154,7 +154,7 @@ fn a_recursion_100_000_deep_with_a_root_a_frame() {
         assert_eq!(guest.stat(Stat::StackHighWater), i64::from(DEPTH) * 4);
         assert_eq!(guest.verify(), 0);
     };
-    loader::with_stack(80 << 20, run).expect("a thread");
+    rootstock_host::with_stack(80 << 20, run).expect("a thread");
 }
 
 /// A compiler whose epilogue forgets the roots: the next collection says so, and the host goes on.

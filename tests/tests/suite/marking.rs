@@ -1,7 +1,7 @@
 //! Marking needs bounded extra memory, never drops an object and never traps, whatever the shape of the graph: the
 //! same shapes with the mark stack's memory refused and granted, at the sizes that the design names.
 
-use loader::{Error, Instance, Ptr};
+use rootstock_host::{Error, Instance, Ptr};
 use runtime::options::GcOption;
 use runtime::stats::Stat;
 use tests::{Guest, Setup};

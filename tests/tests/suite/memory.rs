@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use loader::{Instance, Ptr};
+use rootstock_host::{Instance, Ptr};
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use runtime::stats::Stat;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use loader::oracle::{self, Coverage, Op, Subject};
+use rootstock_trials::oracle::{self, Coverage, Op, Subject};
 
 /// Enough to do everything at least once; `loader fuzz` is for more.
 const CASES: u64 = 70;

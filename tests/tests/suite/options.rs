@@ -1,6 +1,6 @@
 //! Each option: its default, its bounds, and what it changes.
 
-use loader::{Instance, Ptr};
+use rootstock_host::{Instance, Ptr};
 use runtime::error::ErrorCode;
 use runtime::options::{GcOption, OPTIONS};
 use runtime::stats::Stat;

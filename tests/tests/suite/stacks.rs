@@ -1,6 +1,6 @@
 //! More than one shadow stack: fibers that take turns, and what becomes of a host that knows nothing of them.
 
-use loader::Ptr;
+use rootstock_host::Ptr;
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use runtime::stats::Stat;

@@ -1,6 +1,6 @@
 //! Each statistic counts what the table says, on a scenario whose numbers are known.
 
-use loader::{Instance, Ptr};
+use rootstock_host::{Instance, Ptr};
 use runtime::options::GcOption;
 use runtime::stats::{STATS, Stat};
 use tests::Setup;

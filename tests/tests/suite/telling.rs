@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use loader::{Callback, Instance, Ptr};
+use rootstock_host::{Callback, Instance, Ptr};
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use runtime::stats::Stat;

@@ -116,4 +116,4 @@ export function mergedModule(name) {
 }
 
 /** The loader's command. */
-export const loader = process.env.ROOTSTOCK_LOADER ?? join(target, 'debug/loader');
+export const loader = process.env.ROOTSTOCK_LOADER ?? join(target, 'debug/rootstock');

@@ -124,9 +124,9 @@ def _import_section(module: bytes) -> tuple[int, int]:
 
 def _linker(program: Path, runtime: Path, merged: Path, decref: str | None) -> list[str]:
     """The command that merges: ``loader link``."""
-    loader = Path(os.environ.get("ROOTSTOCK_LOADER") or _TARGET / "release" / "loader")
+    loader = Path(os.environ.get("ROOTSTOCK_LOADER") or _TARGET / "release" / "rootstock")
     if not loader.exists():
         raise LinkError(f"there is no {loader} to merge the program with; "
-                        "cargo build --release -p loader makes it")
+                        "cargo build --release -p rootstock makes it")
     how = ["--decref", decref] if decref else ["--prefix", RUNTIME_EXPORT_PREFIX]
     return [str(loader), "link", str(program), "--runtime", str(runtime), *how, "-o", str(merged)]

@@ -1,0 +1,400 @@
+//! What the doctor found, in words and for programs.
+
+use std::fmt;
+
+use rootstock_host::Frame;
+use rootstock_host::wasmtime;
+use serde_json::{Value, json};
+
+use crate::objects::{Death, Holder, Id, Loss, Object};
+use crate::state::State;
+use crate::trace::{Site, Trace};
+
+/// How freed memory was touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// An instruction read it, or wrote to it.
+    Access {
+        /// Whether it was written to.
+        writes: bool,
+        /// How many bytes.
+        bytes: u32,
+        /// The first of them that is freed.
+        address: u32,
+        /// The instruction's name.
+        instruction: String,
+    },
+    /// Its address was given to this function.
+    Passed {
+        /// The function: module and name.
+        to: String,
+        /// The address.
+        address: u32,
+    },
+    /// The handle that it stood for, which died with it, was given to this function.
+    Handle {
+        /// The function: module and name.
+        to: String,
+        /// The handle.
+        handle: u32,
+    },
+}
+
+impl fmt::Display for Touch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Access { writes, bytes, address, instruction } => {
+                let verb = if *writes { "writes to" } else { "reads" };
+                write!(f, "{verb} freed memory: {bytes} bytes at {address:#010x} ({instruction})")
+            }
+            Self::Passed { to, address } => {
+                write!(f, "passes a freed object to {to}: {address:#010x}")
+            }
+            Self::Handle { to, handle } => {
+                write!(f, "passes a dead handle to {to}: {handle}, which died with its wrapper")
+            }
+        }
+    }
+}
+
+/// What to do about a missing root: where the object is at hand, and can be rooted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The culprit had it before the call that collected, and needs it after: it pushes it before.
+    PushBefore,
+    /// It was allocated inside the culprit's caller's call. The culprit has it when it makes the call that collects.
+    PushWhereItIs,
+    /// This function threw it: an exception's payload is no root. It is pinned there, and unpinned by who catches it.
+    PinBeforeThrow(Frame),
+}
+
+/// A missing root.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// What was done.
+    pub touch: Touch,
+    /// Where, innermost first.
+    pub touched: Vec<Frame>,
+    /// The address of the freed object.
+    pub base: u32,
+    /// Its usable size.
+    pub size: u32,
+    /// The number of its allocation, from 1 on.
+    pub allocation: u64,
+    /// Which function of the runtime made it.
+    pub made_by: &'static str,
+    /// The kind and the handle that it stood for.
+    pub handle: Option<(u32, u32)>,
+    /// Where it was allocated.
+    pub allocated: Vec<Frame>,
+    /// The number of the collection that freed it, how many allocations there had been, and in which function of the
+    /// runtime.
+    pub collection: u64,
+    /// How many allocations there had been by then.
+    pub allocations: u64,
+    /// The function of the runtime that collected.
+    pub during: &'static str,
+    /// Where that was called.
+    pub freed: Vec<Frame>,
+    /// Where its address was first stored afterwards, and the address it was stored at.
+    pub carried: Option<(u32, Vec<Frame>)>,
+    /// The function that needed the object across the collection, at its call that led to it.
+    pub culprit: Option<Frame>,
+    /// What to do.
+    pub remedy: Remedy,
+    /// What held the object last.
+    pub last: String,
+}
+
+impl State {
+    /// Describes what was done to a freed object; `trace` is where. The result stops the program.
+    pub(super) fn fault(
+        &mut self,
+        touch: Touch,
+        object: &Object,
+        trace: &Trace,
+    ) -> wasmtime::Error {
+        let Some(death) = object.death.as_deref() else {
+            return wasmtime::format_err!("the doctor lost its book");
+        };
+        let traces = &self.traces;
+        let freed = traces.get(death.trace);
+        // The first that is known to have believed in it, after the collection.
+        let believer = death.carried.as_ref().map_or(trace, |carried| &carried.trace);
+        let (culprit, remedy) = self.held(object, death, believer);
+        let found = Diagnosis {
+            touch,
+            touched: traces.frames(trace),
+            base: object.base,
+            size: object.size,
+            allocation: object.number,
+            made_by: object.made_by.name(),
+            handle: object.handle,
+            allocated: traces.frames(traces.get(object.trace)),
+            collection: death.collection,
+            allocations: death.allocations,
+            during: death.during.name(),
+            freed: traces.frames(freed),
+            carried: death
+                .carried
+                .as_ref()
+                .map(|carried| (carried.at, traces.frames(&carried.trace))),
+            culprit,
+            remedy,
+            last: self.last_root(death),
+        };
+        let error = wasmtime::format_err!("the program {}", found.touch);
+        self.found.get_or_insert(Box::new(found));
+        error
+    }
+
+    /// The function that held the object without a root for it, at its call that led to the collection, and what it can do.
+    fn held(&self, object: &Object, death: &Death, believer: &Trace) -> (Option<Frame>, Remedy) {
+        let traces = &self.traces;
+        let freed = traces.get(death.trace);
+        let frame = |(_, site): (u32, Site)| traces.frame(site);
+        let Some(held) = traces.fork(freed, believer) else { return (None, Remedy::PushBefore) };
+        let (position, _) = held;
+        if position >= death.begun_before {
+            return (frame(held), Remedy::PushBefore);
+        }
+        // It was allocated inside this call of the believer's, who has not had it before.
+        let made = traces.get(object.trace);
+        let thrown = self.thrown.iter().filter(|&(_, &made)| made >= object.number);
+        if let Some(by) = traces.innermost_with(made, position, thrown.map(|(&site, _)| site))
+            && let Some(by) = traces.frame(by)
+        {
+            return (frame(held), Remedy::PinBeforeThrow(by));
+        }
+        let holder = traces.fork(freed, made).unwrap_or(held);
+        (frame(holder), Remedy::PushWhereItIs)
+    }
+
+    fn last_root(&self, death: &Death) -> String {
+        let slot = |at: u32| (at - self.exports.gc_stack_base) / 4;
+        let who = |site: Site| match self.traces.frame(site) {
+            Some(frame) => frame.to_string(),
+            None => "the host".to_owned(),
+        };
+        match death.loss {
+            Loss::Popped { slot: at, site } => {
+                format!("slot {} of the shadow stack, until it was popped: {}", slot(at), who(site))
+            }
+            Loss::Overwritten { slot: at, site } => format!(
+                "slot {} of the shadow stack, until another value was stored there: {}",
+                slot(at),
+                who(site)
+            ),
+            Loss::Held { by, collection } => match by {
+                Holder::Nobody => {
+                    "no collection has seen one: it was in a local or on the operand stack only"
+                        .to_owned()
+                }
+                Holder::Slot(at) => {
+                    format!("slot {} of the shadow stack, at collection {collection}", slot(at))
+                }
+                Holder::Stack(stack, at) => {
+                    format!(
+                        "the slot at {at:#010x} of shadow stack {stack}, at collection {collection}"
+                    )
+                }
+                Holder::Range(at) => {
+                    format!("the word at {at:#010x} of a root range, at collection {collection}")
+                }
+                Holder::Pin => format!("a pin, at collection {collection}"),
+                Holder::InFlight => format!(
+                    "its own registration, at collection {collection}; \
+                     after that it was in a local or on the operand stack only"
+                ),
+                Holder::Object(number, offset) => format!(
+                    "the object of allocation {number}, {offset} bytes into it, at collection {collection}"
+                ),
+            },
+        }
+    }
+}
+
+impl Diagnosis {
+    /// What to do about it.
+    fn advice(&self) -> String {
+        let while_it = format!("while {} collects", self.during);
+        match (&self.remedy, &self.culprit) {
+            (Remedy::PinBeforeThrow(by), catcher) => {
+                let caught = catcher
+                    .as_ref()
+                    .map_or(String::new(), |frame| format!(", such as {}", name(frame)));
+                format!(
+                    "{} throws the object, an exception's payload is no root, and nothing else roots it {while_it}: call \
+                     gc_pin before `throw`, and gc_unpin where it is caught and needed{caught}",
+                    name(by)
+                )
+            }
+            (Remedy::PushWhereItIs, Some(frame)) => format!(
+                "{} has the object when it makes this call, and nothing roots it {while_it}: \
+                 push it on the shadow stack before",
+                name(frame)
+            ),
+            (_, Some(frame)) => format!(
+                "{} needs the object after this call, and nothing roots it {while_it}: \
+                 push it on the shadow stack before",
+                name(frame)
+            ),
+            (_, None) => {
+                format!("nothing roots the object {while_it}: push it on the shadow stack before")
+            }
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let frames = |frames: &[Frame]| -> Value { frames.iter().map(frame_json).collect() };
+        let touch = match &self.touch {
+            Touch::Access { writes, bytes, address, instruction } => json!({
+                "kind": if *writes { "write" } else { "read" },
+                "address": address, "bytes": bytes, "instruction": instruction,
+            }),
+            Touch::Passed { to, address } => {
+                json!({ "kind": "passed", "to": to, "address": address })
+            }
+            Touch::Handle { to, handle } => json!({ "kind": "handle", "to": to, "handle": handle }),
+        };
+        json!({
+            "touch": touch,
+            "backtrace": frames(&self.touched),
+            "object": {
+                "address": self.base, "size": self.size, "allocation": self.allocation,
+                "made_by": self.made_by,
+                "handle": self.handle.map(|(kind, handle)| json!({ "kind": kind, "handle": handle })),
+                "backtrace": frames(&self.allocated),
+            },
+            "freed": {
+                "collection": self.collection, "allocations": self.allocations, "during": self.during,
+                "backtrace": frames(&self.freed),
+            },
+            "carried": self.carried.as_ref().map(|(at, trace)| json!({ "at": at, "backtrace": frames(trace) })),
+            "culprit": self.culprit.as_ref().map(frame_json),
+            "last_root": self.last,
+            "advice": self.advice(),
+        })
+    }
+}
+
+fn name(frame: &Frame) -> String {
+    match &frame.function {
+        Some(name) => format!("`{name}`"),
+        None => format!("function {}", frame.index),
+    }
+}
+
+fn frame_json(frame: &Frame) -> Value {
+    json!({
+        "module": frame.module, "function": frame.function, "index": frame.index,
+        "offset": frame.offset, "source": frame.source,
+    })
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a root is missing: the program {}", self.touch)?;
+        frames(f, "touched", &self.touched)?;
+        write!(
+            f,
+            "\n  {:<12}{} bytes at {:#010x}: allocation {}, by {}",
+            "object", self.size, self.base, self.allocation, self.made_by
+        )?;
+        if let Some((kind, handle)) = self.handle {
+            write!(f, "; it stood for handle {handle} of kind {kind}")?;
+        }
+        frames(f, "allocated", &self.allocated)?;
+        write!(
+            f,
+            "\n  {:<12}by collection {}, after {} allocations, in {}",
+            "freed", self.collection, self.allocations, self.during
+        )?;
+        frames(f, "", &self.freed)?;
+        if let Some((at, trace)) = &self.carried {
+            write!(f, "\n  {:<12}at {at:#010x}, after that", "stored")?;
+            frames(f, "", trace)?;
+        }
+        write!(f, "\n  {:<12}{}", "last root", self.last)?;
+        if let Some(culprit) = &self.culprit {
+            write!(f, "\n  {:<12}{culprit}", "held across")?;
+        }
+        write!(f, "\n  {:<12}{}", "what to do", self.advice())
+    }
+}
+
+/// Frames, each with its number, under a heading.
+fn frames(f: &mut fmt::Formatter<'_>, head: &str, frames: &[Frame]) -> fmt::Result {
+    for (at, frame) in frames.iter().enumerate() {
+        let head = if at == 0 { head } else { "" };
+        write!(f, "\n  {head:<12}{at:>2}: {frame}")?;
+    }
+    Ok(())
+}
+
+/// The address of an object that was freed before is pushed as a root: it may be rooted too late, or be a number that looks
+/// like it.
+#[derive(Clone, Debug)]
+pub struct Suspect {
+    /// The slot of the shadow stack, from 0 on.
+    pub slot: u32,
+    /// The address.
+    pub address: u32,
+    /// Where it is stored in the slot.
+    pub pushed: Option<Frame>,
+    /// The number of the object's allocation.
+    pub allocation: u64,
+    /// Where it was allocated.
+    pub allocated: Option<Frame>,
+    /// The collection that freed it.
+    pub collection: u64,
+    /// Where that was called.
+    pub freed: Option<Frame>,
+}
+
+impl State {
+    /// Notes a suspect.
+    pub(super) fn suspect(&mut self, at: u32, id: Id, trace: &Trace) {
+        /// More are not kept.
+        const KEPT: usize = 16;
+        let object = self.objects.get(id);
+        let Some(death) = object.death.as_deref() else { return };
+        if self.suspects.len() >= KEPT {
+            return;
+        }
+        let traces = &self.traces;
+        let innermost = |trace: &Trace| trace.sites.first().and_then(|&site| traces.frame(site));
+        self.suspects.push(Suspect {
+            slot: (at - self.exports.gc_stack_base) / 4,
+            address: object.base,
+            pushed: innermost(trace),
+            allocation: object.number,
+            allocated: innermost(traces.get(object.trace)),
+            collection: death.collection,
+            freed: innermost(traces.get(death.trace)),
+        });
+    }
+}
+
+impl fmt::Display for Suspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at =
+            |frame: &Option<Frame>| frame.as_ref().map_or("the host".to_owned(), Frame::to_string);
+        write!(
+            f,
+            "slot {} of the shadow stack is given {:#010x}, the address of an object that was freed before: a root that \
+             comes too late, or a number that looks like one\n  \
+             pushed      {}\n  \
+             allocated   {} (allocation {})\n  \
+             freed       {} (collection {})",
+            self.slot,
+            self.address,
+            at(&self.pushed),
+            at(&self.allocated),
+            self.allocation,
+            at(&self.freed),
+            self.collection
+        )
+    }
+}

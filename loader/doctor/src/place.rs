@@ -1,0 +1,22 @@
+//! Places of instructions, before and after a program is instrumented.
+
+/// An instruction, by where it was in the program: its function's number, and its offset in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) function: u32,
+    pub(super) offset: u32,
+}
+
+/// For each instruction of a function's body where it is now, in bytes from the body's beginning, and where it was, in
+/// bytes from the module's. Both ascend.
+pub(super) struct Body {
+    pub(super) moves: Vec<(u32, u32)>,
+    /// Where the body begins in the new module.
+    pub(super) start: u32,
+}
+
+impl Body {
+    pub(super) fn new(moves: Vec<(u32, u32)>) -> Self {
+        Self { moves, start: 0 }
+    }
+}

@@ -1,0 +1,53 @@
+//! Links a program and the runtime into one module that needs nothing but its host.
+//!
+//! The modules, in the order in which a program travels through them:
+//!
+//! * `module` takes each input apart, `resolve` finds out where its imports come from, and `decref` where the runtime's
+//!   goes;
+//! * `reach` finds what of the runtime is needed, and `phases` which parts of a collection are not;
+//! * `space` gives everything its number in the merged module, and `remap` rewrites code with these numbers;
+//! * `constant` finds the values of globals that never change;
+//! * `layout` looks at data segments and decides how large memory is;
+//! * `merge` writes the sections;
+//! * `names`, `custom` and `debug` write what is said about it;
+//! * `link` is all of that in its order, and [`sdk`] is the other way: what `wasm-ld` needs to link object files with the runtime;
+//! * [`optimize`] hands it to Binaryen, and [`mod@file`] puts it on disk.
+//!
+//! ```
+//! use rootstock_link::{LinkOptions, Program, link};
+//!
+//! let text = br#"(module
+//!     (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+//!     (func (export "main") (result i32) (call $alloc (i32.const 16))))"#;
+//! let program = Program::from_bytes("pair.wat", text)?;
+//! let output = link(&program, &LinkOptions::default())?;
+//! assert!(output.wasm.len() < 40_000);
+//! assert!(output.report.kept < output.report.of);
+//! # Ok::<(), rootstock_link::Error>(())
+//! ```
+
+mod constant;
+mod custom;
+mod debug;
+mod decref;
+pub mod file;
+mod layout;
+mod link;
+mod merge;
+mod module;
+mod names;
+pub mod optimize;
+mod phases;
+mod reach;
+mod remap;
+mod resolve;
+pub mod sdk;
+mod space;
+
+pub use rootstock_program::{Decref, Error, InputError, Program};
+use wasmparser::WasmFeatures;
+
+pub use link::{LinkOptions, LinkOutput, LinkReport, link};
+
+/// What the linker takes: wasm 3.0, threads, and what toolchains still emit from before it.
+const LINKER: WasmFeatures = WasmFeatures::WASM3.union(WasmFeatures::LEGACY_EXCEPTIONS);
