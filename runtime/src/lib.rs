@@ -14,8 +14,9 @@ use core::cell::UnsafeCell;
 
 use runtime_core::ABI_VERSION;
 use runtime_core::addr::Addr;
+use runtime_core::error::Failed;
 use runtime_core::host::{self, Host};
-use runtime_core::runtime::{Failed, Runtime};
+use runtime_core::runtime::Runtime;
 use runtime_core::verify::Invariant;
 
 use crate::wasm::WasmMemory;

@@ -1,13 +1,11 @@
 //! A collection, phase by phase.
 
-use crate::addr::Addr;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Failed};
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::phases::{Phase, WrapperStep};
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 use crate::stats::Stat;
-use crate::verify::Invariant;
 
 impl<M: Memory> Runtime<M> {
     /// Finds what can be reached and frees the rest. The host is told of dead wrappers afterwards,
@@ -75,41 +73,5 @@ impl<M: Memory> Runtime<M> {
             0 => Ok(()),
             code => Err(self.fail(ErrorCode::HeapCorrupt, code)),
         }
-    }
-
-    /// Sets the heap up at the first use. `false`, with `HEAP_CORRUPT` stored, if a collection was
-    /// interrupted in the middle (by a host that ran out of fuel, say): the bitmaps are then
-    /// half-way between two states, and the instance is of no more use.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn enter_slow(&mut self) -> bool {
-        if self.heap.lo.is_none() {
-            self.classes.fill();
-            self.start_stack();
-            self.start_wrap_table();
-            self.start_mark_stack();
-            self.start_heap();
-            self.set_budget();
-        }
-        if self.collecting {
-            self.fail(ErrorCode::HeapCorrupt, Invariant::Interrupted as u32);
-        }
-        !self.collecting
-    }
-
-    /// The same as a result, out of line.
-    pub(crate) fn enter_or_fail(&mut self) -> Result<(), Failed> {
-        if self.enter_slow() { Ok(()) } else { Err(Failed::stored()) }
-    }
-
-    /// The base of the object that an address lies in; null if there is none.
-    pub fn base(&self, ptr: u32) -> Addr {
-        self.base_of(Addr::new(ptr))
-    }
-
-    /// The usable size of the object that an address lies in, in bytes; 0 if there is none.
-    pub fn size(&self, ptr: u32) -> u32 {
-        let base = self.base(ptr);
-        if base.is_null() { 0 } else { self.size_of(base) }
     }
 }

@@ -4,6 +4,10 @@
 //! `gc_last_error` and `gc_last_error_arg` read them; after it the heap is consistent, and the
 //! host may go on. The texts below are the only copy: `ABI.md` and the loader are held to them.
 
+use crate::memory::Memory;
+use crate::runtime::Runtime;
+use crate::verify::Invariant;
+
 /// A failure, as the ABI numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -135,3 +139,75 @@ const _: () = {
         i += 1;
     }
 };
+
+/// Evidence that an operation failed, and that why is stored in the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed(());
+
+impl Failed {
+    /// For a caller that knows of a failure that was stored.
+    pub(crate) const fn stored() -> Self {
+        Self(())
+    }
+}
+
+/// The failure that `gc_last_error` and `gc_last_error_arg` report.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct LastFailure {
+    code: u32,
+    arg: u32,
+}
+
+impl LastFailure {
+    pub(crate) const EMPTY: Self = Self { code: 0, arg: 0 };
+}
+
+impl<M: Memory> Runtime<M> {
+    /// Stores why an operation failed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fail(&mut self, code: ErrorCode, arg: u32) -> Failed {
+        self.last.code = code as u32;
+        self.last.arg = arg;
+        Failed(())
+    }
+
+    /// Code and argument of the last failure, in one word.
+    pub(crate) fn failure_words(&self) -> u64 {
+        u64::from(self.last.code) << 32 | u64::from(self.last.arg)
+    }
+
+    pub(crate) fn set_failure_words(&mut self, words: u64) {
+        self.last.code = (words >> 32) as u32;
+        self.last.arg = words as u32;
+    }
+
+    /// Stores that an invariant is broken that nothing can be done about.
+    #[cold]
+    pub fn note(&mut self, invariant: Invariant) -> Failed {
+        self.fail(ErrorCode::HeapCorrupt, invariant as u32)
+    }
+
+    /// Stores that the shadow stack has overflowed, for who finds it out before an operation begins.
+    #[cold]
+    pub fn note_overflow(&mut self) -> Failed {
+        self.fail(ErrorCode::ShadowStackOverflow, self.mem.sp().get())
+    }
+
+    /// The last failure; code 0 if there was none.
+    pub fn last_error(&self) -> u32 {
+        self.last.code
+    }
+
+    /// The argument of the last failure.
+    pub fn last_error_arg(&self) -> u32 {
+        self.last.arg
+    }
+
+    /// The last failure with its code, if there was one.
+    pub fn failure(&self) -> Option<Failure> {
+        let info = error_info(self.last.code)?;
+        (info.code != ErrorCode::None).then(|| Failure::new(info.code, self.last.arg))
+    }
+}

@@ -7,11 +7,11 @@
 
 use crate::addr::{Addr, BLOCK_SIZE, BLOCKS_PER_PAGE, Block, MAX_BLOCKS, PAGE_SIZE, blocks_for};
 use crate::block::{GROUP_BLOCKS, GROUP_SHIFT, Kind, RECORD_SHIFT, Record};
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Failed};
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::phases::Phase;
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 
 /// Pages that memory grows by at the least, if the ceiling allows.
 const MIN_GROWTH_PAGES: u32 = 8;

@@ -4,9 +4,10 @@
 //! calls the host, and borrows it again. So whatever the host does in its callback is ordinary.
 
 use crate::addr::Addr;
+use crate::error::Failed;
 use crate::memory::Memory;
 use crate::options::GcOption;
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 
 /// A host, and the way to the one runtime that serves it.
 pub trait Host {

@@ -42,20 +42,6 @@ impl<M: Memory> Runtime<M> {
         first.start()
     }
 
-    /// The first block of the large object that a `TAIL` block belongs to.
-    pub(crate) fn head_of(&self, tail: Block) -> Block {
-        Block::new(tail.index() - self.record(tail).length(&self.mem))
-    }
-
-    /// How many cells a block with objects has, and their size in bytes: a large object is one.
-    pub(crate) fn cells_of(&self, block: Block, kind: Kind) -> (u32, u32) {
-        if kind.is_small() {
-            (self.classes.cells(kind), kind.class().cell_size())
-        } else {
-            (1, self.record(block).length(&self.mem) * BLOCK_SIZE)
-        }
-    }
-
     #[inline(never)]
     fn zero(&mut self, from: Block, end: Block, atomic: bool) {
         if from < end && !atomic {

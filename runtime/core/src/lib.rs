@@ -10,7 +10,9 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | [`host`] | operations that may tell the host something, in order |
-//! | `alloc`, `large` | the fast path, the slow path, objects beyond a block |
+//! | `alloc`, `register` | the fast path and the slow path of allocation, and of registration |
+//! | `runs`, `large` | the cells that small objects are taken from; objects beyond a block |
+//! | `lookup` | from an address to its object |
 //! | `pace` | when to collect |
 //! | `heap` | which block is what; free blocks; growth |
 //! | `blacklist` | free blocks that stray words point into |
@@ -24,6 +26,7 @@
 //! | [`sweep`] | what becomes of the rest |
 //! | `tables` | memory for the collector's own tables |
 //! | [`verify`] | every invariant, checked |
+//! | `entry` | the first use, and an interrupted collection |
 //! | [`runtime`] | the state of all these |
 //! | [`error`], [`options`], [`stats`] | the three tables of the ABI |
 #![no_std]
@@ -36,10 +39,12 @@ mod alloc;
 mod blacklist;
 pub mod block;
 mod collect;
+mod entry;
 pub mod error;
 mod heap;
 pub mod host;
 mod large;
+mod lookup;
 mod mark;
 pub mod memory;
 #[cfg(not(target_family = "wasm"))]
@@ -47,8 +52,10 @@ pub mod native;
 pub mod options;
 mod pace;
 pub mod phases;
+mod register;
 mod root_table;
 mod roots;
+mod runs;
 pub mod runtime;
 pub mod size_class;
 mod stacks;

@@ -12,7 +12,7 @@
 use crate::addr::BLOCK_SIZE;
 use crate::memory::Memory;
 use crate::options::GcOption;
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 use crate::stats::Stat;
 
 /// Registrations that are always allowed between two collections.
@@ -101,19 +101,19 @@ impl<M: Memory> Runtime<M> {
         self.pace.registrations = MIN_REGISTRATIONS.max(self.wraps.live).max(by_bytes);
     }
 
-    /// The body of `Phase::Eager`: counts an allocation or registration for EAGER, and collects when it is its turn. Never
-    /// from inside the host's callback.
+    /// The body of `Phase::Eager`: counts an allocation or registration for EAGER. Returns `true` if a collection is due by
+    /// it, which is never so inside the host's callback.
     #[inline(always)]
-    pub(crate) fn eager_tick(&mut self) -> Result<(), Failed> {
+    pub(crate) fn eager_tick(&mut self) -> bool {
         let every = self.option(GcOption::Eager);
         if every == 0 {
-            return Ok(());
+            return false;
         }
         self.pace.eager += 1;
         if self.pace.eager < every || self.is_nested() {
-            return Ok(());
+            return false;
         }
         self.pace.eager = 0;
-        self.collect(false)
+        true
     }
 }

@@ -12,7 +12,7 @@
 //! | [`Phase::Pins`], [`Phase::Ranges`] | 0 | 0 |
 //! | [`Phase::Stacks`] | what to do with the other shadow stacks | 0 |
 //! | [`Phase::Statistics`] | 0 | 0 |
-//! | [`Phase::Eager`] | 0 | 1 if a collection failed; the reason is stored |
+//! | [`Phase::Eager`] | 0 | 1 if a collection is due |
 //! | [`Phase::Poison`] | the number of the block | 0 |
 //! | [`Phase::Verify`] | 0 | 1 if an invariant is broken; the reason is stored |
 //! | [`Phase::Stray`] | a word that points into the heap and to no cell's base; 0 when marking starts | at the start one more than the greatest kind of block in which such words are of interest |
@@ -22,8 +22,9 @@
 //! [`Host::notify_pending`](crate::host::Host::notify_pending).
 
 use crate::addr::{Addr, Block};
+use crate::error::Failed;
 use crate::memory::Memory;
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 
 /// A part of a collection or allocation that a linked program can lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl<M: Memory> Runtime<M> {
             Phase::Pins => self.mark_pins(),
             Phase::Ranges => self.mark_ranges(),
             Phase::Stacks => self.stack_step(argument),
-            Phase::Eager => return u32::from(self.eager_tick().is_err()),
+            Phase::Eager => return u32::from(self.eager_tick()),
             Phase::Poison => self.poison_dead(Block::new(argument)),
             Phase::Statistics => self.count_collection(),
             Phase::Verify => return u32::from(self.verify_if_asked().is_err()),
@@ -106,14 +107,10 @@ impl<M: Memory> Runtime<M> {
         M::phase(self, Phase::Wrappers, step as u32);
     }
 
-    /// Counts an allocation or registration for EAGER, and collects when it is its turn.
-    ///
-    /// # Errors
-    ///
-    /// What a collection fails with.
+    /// Counts an allocation or registration for EAGER; `true` if a collection is due by it.
     #[inline(always)]
-    pub(crate) fn collect_eagerly(&mut self) -> Result<(), Failed> {
-        self.fallible(Phase::Eager)
+    pub(crate) fn is_eager_turn(&mut self) -> bool {
+        M::phase(self, Phase::Eager, 0) != 0
     }
 
     /// Runs a phase that stores the reason where it fails.

@@ -13,9 +13,9 @@
 //! that each operation is a matter of a few slots whatever the order of the others.
 
 use crate::addr::Addr;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Failed};
 use crate::memory::Memory;
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 
 const ENTRY: u32 = 16;
 const MIN_CAPACITY: u32 = 32;

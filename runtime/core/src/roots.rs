@@ -1,11 +1,11 @@
 //! Roots: the shadow stack, ranges of words, and pins.
 
 use crate::addr::{Addr, PAGE_SIZE};
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Failed};
 use crate::memory::Memory;
 use crate::phases::{Phase, WrapperStep};
 use crate::root_table::{Of, RootTable, VALUE};
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 use crate::stacks::StackStep;
 
 /// The word kept at the limit of a shadow stack from the first use of the heap on. If it has changed, the program pushed past

@@ -1,33 +1,21 @@
 //! The state of a runtime: one struct, in parts that belong to the modules.
 
 use crate::addr::Addr;
-use crate::alloc::{LISTS, RUNS, Run, Sweep};
 use crate::blacklist::Blacklist;
-use crate::error::{ErrorCode, Failure};
+use crate::error::LastFailure;
 use crate::heap::Heap;
 use crate::mark::MarkStack;
 use crate::memory::Memory;
 use crate::options::{DEFAULTS, GcOption, OPTIONS, RANGES};
 use crate::pace::Pace;
 use crate::roots::Roots;
+use crate::runs::{LISTS, RUNS, Run, Sweep};
 use crate::size_class::Lookup;
 use crate::stacks::Stacks;
 use crate::stats::Counters;
 use crate::sweep::Found;
 use crate::tell::Telling;
-use crate::verify::Invariant;
 use crate::wrap_table::WrapTable;
-
-/// Evidence that an operation failed, and that why is stored in the runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed(());
-
-impl Failed {
-    /// For a caller that knows of a failure that was stored.
-    pub(crate) const fn stored() -> Self {
-        Self(())
-    }
-}
 
 /// A garbage-collected heap in a linear memory.
 ///
@@ -38,8 +26,7 @@ pub struct Runtime<M: Memory> {
     pub(crate) mem: M,
     /// As told, but not below `program_base`; null before.
     pub(crate) static_end: Addr,
-    last_error: u32,
-    last_error_arg: u32,
+    pub(crate) last: LastFailure,
     /// Whether a collection is going on: found set at an entry, it was interrupted.
     pub(crate) collecting: bool,
     options: [u32; OPTIONS.len()],
@@ -82,8 +69,7 @@ impl<M: Memory> Runtime<M> {
             options: DEFAULTS,
             static_end: Addr::NULL,
             collecting: false,
-            last_error: 0,
-            last_error_arg: 0,
+            last: LastFailure::EMPTY,
         }
     }
 
@@ -95,53 +81,6 @@ impl<M: Memory> Runtime<M> {
     /// The memory, for a host that writes into its objects.
     pub fn memory_mut(&mut self) -> &mut M {
         &mut self.mem
-    }
-
-    /// Stores why an operation failed.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn fail(&mut self, code: ErrorCode, arg: u32) -> Failed {
-        self.last_error = code as u32;
-        self.last_error_arg = arg;
-        Failed(())
-    }
-
-    /// Code and argument of the last failure, in one word.
-    pub(crate) fn failure_words(&self) -> u64 {
-        u64::from(self.last_error) << 32 | u64::from(self.last_error_arg)
-    }
-
-    pub(crate) fn set_failure_words(&mut self, words: u64) {
-        self.last_error = (words >> 32) as u32;
-        self.last_error_arg = words as u32;
-    }
-
-    /// Stores that an invariant is broken that nothing can be done about.
-    #[cold]
-    pub fn note(&mut self, invariant: Invariant) -> Failed {
-        self.fail(ErrorCode::HeapCorrupt, invariant as u32)
-    }
-
-    /// Stores that the shadow stack has overflowed, for who finds it out before an operation begins.
-    #[cold]
-    pub fn note_overflow(&mut self) -> Failed {
-        self.fail(ErrorCode::ShadowStackOverflow, self.mem.sp().get())
-    }
-
-    /// The last failure; code 0 if there was none.
-    pub fn last_error(&self) -> u32 {
-        self.last_error
-    }
-
-    /// The argument of the last failure.
-    pub fn last_error_arg(&self) -> u32 {
-        self.last_error_arg
-    }
-
-    /// The last failure with its code, if there was one.
-    pub fn failure(&self) -> Option<Failure> {
-        let info = crate::error::error_info(self.last_error)?;
-        (info.code != ErrorCode::None).then(|| Failure::new(info.code, self.last_error_arg))
     }
 
     /// The value of an option.

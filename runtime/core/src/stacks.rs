@@ -17,11 +17,11 @@
 //! this one is current again ([`Runtime::settle_stack`]).
 
 use crate::addr::Addr;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Failed};
 use crate::memory::Memory;
 use crate::root_table::{MORE, Of, VALUE};
 use crate::roots::{GUARD, Roots};
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 use crate::stats::Stat;
 
 /// Bytes above a stack's limit that belong to it: pushes that are found out there have overwritten

@@ -5,11 +5,11 @@
 //! takes its runs. No cell is touched: that is left to the allocation that reuses it.
 
 use crate::addr::{BLOCK_SIZE, Block};
-use crate::alloc::{LISTS, Sweep};
 use crate::block::{Bit, Kind};
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::phases::Phase;
+use crate::runs::{LISTS, Sweep};
 use crate::runtime::Runtime;
 
 /// What freed cells are filled with under POISON.

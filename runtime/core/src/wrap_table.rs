@@ -16,10 +16,9 @@
 
 use crate::addr::Addr;
 use crate::block::{Bit, Place};
-use crate::error::ErrorCode;
 use crate::memory::{Memory, WRAP_ENTRY_BYTES, WRAP_TABLE_ENTRIES};
 use crate::options::GcOption;
-use crate::runtime::{Failed, Runtime};
+use crate::runtime::Runtime;
 use crate::stats::Stat;
 use crate::wrap_index::WrapIndex;
 
@@ -56,13 +55,13 @@ impl WrapTable {
 
 impl<M: Memory> Runtime<M> {
     #[inline(always)]
-    fn wrap_entry(&self, entry: u32) -> Addr {
+    pub(crate) fn wrap_entry(&self, entry: u32) -> Addr {
         self.wraps.at.plus(entry * WRAP_ENTRY_BYTES)
     }
 
     /// Entries that the table may have without growing.
     #[inline(always)]
-    fn wrap_room(&self) -> u32 {
+    pub(crate) fn wrap_room(&self) -> u32 {
         self.wraps.capacity.min(self.option(GcOption::WrapLimit))
     }
 
@@ -77,7 +76,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     #[inline(never)]
-    fn copy_entry(&mut self, to: u32, from: u32) {
+    pub(crate) fn copy_entry(&mut self, to: u32, from: u32) {
         let (to, from) = (self.wrap_entry(to), self.wrap_entry(from));
         let (low, high) = (self.mem.load64(from, 0), self.mem.load64(from, 8));
         self.mem.store64(to, 0, low);
@@ -121,138 +120,9 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Registers a wrapper if that is only a matter of its entry; `false` if it was not, and nothing
-    /// has changed.
-    #[inline(always)]
-    pub fn register_fast(&mut self, ptr: u32, kind: u32, handle: u32) -> bool {
-        let entry = self.wraps.live;
-        if entry >= self.wraps.plain {
-            return false;
-        }
-        let place = self.place_of_inline(Addr::new(ptr));
-        if place == Place::NONE || place.is_marked(&self.mem) {
-            return false;
-        }
-        let at = self.wrap_entry(entry);
-        self.mem.store32(at, 0, ptr);
-        self.mem.store32(at, 4, kind);
-        self.mem.store32(at, 8, handle);
-        self.mem.store32(at, 12, 0);
-        place.set_mark(&mut self.mem);
-        self.wraps.live += 1;
-        self.wraps.used += 1;
-        self.pace.registered += 1;
-        true
-    }
-
-    /// First part of a registration: checks the object, and collects if it is time to, or if the
-    /// table is full. The host is told of what died before the second part.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with.
-    pub(crate) fn register_prepare(&mut self, ptr: u32) -> Result<(), Failed> {
-        self.enter_or_fail()?;
-        self.expect_unregistered(ptr)?;
-        self.make_room(Addr::new(ptr))
-    }
-
-    /// Fails if there is no object at `ptr`, or if it has an entry.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`.
-    #[inline(never)]
-    fn expect_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
-        if self.expect_place(Addr::new(ptr))?.is_marked(&self.mem) {
-            return Err(self.fail(ErrorCode::AlreadyRegistered, ptr));
-        }
-        Ok(())
-    }
-
-    fn make_room(&mut self, ptr: Addr) -> Result<(), Failed> {
-        let limit = self.option(GcOption::WrapLimit);
-        let last_resort = self.wraps.live >= limit;
-        // Entries that are queued for `gc_notify` are beyond the limit, and a collection does not change that.
-        let queues = self.option(GcOption::Notify) == 0;
-        let used = if queues { self.wraps.live } else { self.wraps.used };
-        let full = used >= limit || self.wraps.used >= self.wraps.capacity;
-        self.wraps.in_flight = ptr;
-        self.telling.pending = false;
-        let mut outcome = self.collect_eagerly();
-        let collected = self.telling.pending;
-        // From inside the host's callback the table grows rather than collects, while it may.
-        let wanted = if full {
-            self.may_collect() && (!self.is_nested() || last_resort)
-        } else {
-            self.is_due()
-        };
-        if outcome.is_ok() && !collected && wanted {
-            outcome = self.collect(!full);
-        }
-        self.wraps.in_flight = Addr::NULL;
-        outcome?;
-        // A table that stays nearly full would have to collect again soon: better grow it now.
-        // If that fails there is still room.
-        let capacity = self.wraps.capacity;
-        if full && self.wraps.live > capacity / 4 * 3 && capacity < limit {
-            let _ = self.grow_wrap_table(limit);
-        }
-        Ok(())
-    }
-
-    /// Second part of a registration: makes sure that there is nothing left to do but the entry. The
-    /// host may have run before.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`; `WRAP_TABLE_FULL` if the table is at its limit and all
-    /// entries are alive; `HEAP_EXHAUSTED` if there is no memory for a larger table.
-    pub(crate) fn register_ready(&mut self, ptr: u32) -> Result<(), Failed> {
-        self.expect_unregistered(ptr)?;
-        let limit = self.option(GcOption::WrapLimit);
-        let entry = self.wraps.live;
-        if entry >= limit {
-            return Err(self.fail(ErrorCode::WrapTableFull, limit));
-        }
-        if self.wraps.used == self.wraps.capacity && !self.grow_wrap_table(u32::MAX) {
-            let bytes = self.wraps.capacity.wrapping_mul(2 * WRAP_ENTRY_BYTES);
-            return Err(self.fail(ErrorCode::HeapExhausted, bytes));
-        }
-        // The first of the dead makes room.
-        self.copy_entry(self.wraps.used, entry);
-        self.wraps.plain = entry + 1;
-        Ok(())
-    }
-
-    /// Last part of a registration: what else there is to it than the entry, which is the last.
-    pub(crate) fn register_finish(&mut self) {
-        let entry = self.wraps.live - 1;
-        self.index_wrapper(self.wrap_ptr(entry), entry);
-        self.set_plain();
-    }
-
-    /// Notes what the host keeps behind the wrapper that was just registered, in bytes.
-    pub fn set_external(&mut self, bytes: u32) {
-        self.mem.store32(self.wrap_entry(self.wraps.live - 1), 12, bytes);
-        self.spend(bytes);
-        self.counters[Stat::ExternalBytes] += u64::from(bytes);
-    }
-
-    /// Finds out how many more registrations are only a matter of their entries.
-    fn set_plain(&mut self) {
-        let slow = self.wraps.used != self.wraps.live
-            || self.wraps.index.is_valid()
-            || self.pace.carved >= self.pace.budget
-            || self.option(GcOption::Eager) != 0;
-        let more = self.pace.registrations.saturating_sub(self.pace.registered);
-        let most = self.wrap_room().min(self.wraps.live.saturating_add(more));
-        self.wraps.plain = if slow { 0 } else { most };
-    }
-
     #[cold]
     #[inline(never)]
-    fn grow_wrap_table(&mut self, limit: u32) -> bool {
+    pub(crate) fn grow_wrap_table(&mut self, limit: u32) -> bool {
         let old = self.wraps.capacity;
         if old >= MAX_ENTRIES {
             return false;
@@ -276,21 +146,9 @@ impl<M: Memory> Runtime<M> {
         self.counters.raise(Stat::WrappersPeak, u64::from(self.wraps.live));
     }
 
-    /// Takes a wrapper's entry out, for the host to be told at once; `Ok(false)` if it has none.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_AN_OBJECT`.
-    pub fn release(&mut self, ptr: u32) -> Result<bool, Failed> {
-        self.enter_or_fail()?;
-        let object = Addr::new(ptr);
-        let place = self.expect_place(object)?;
-        if !place.is_marked(&self.mem) {
-            return Ok(false);
-        }
-        self.wraps.plain = 0;
-        let entry = self.find_wrapper(object);
-        place.clear_mark(&mut self.mem);
+    /// Takes the entry of a living wrapper out, and makes it the one that the host is notified of.
+    #[inline(always)]
+    pub(crate) fn remove_entry(&mut self, entry: u32) {
         self.note_wrappers();
         self.set_telling_entry(entry);
         let external = self.mem.load32(self.wrap_entry(entry), 12);
@@ -306,7 +164,6 @@ impl<M: Memory> Runtime<M> {
         }
         self.wraps.live = last_live;
         self.wraps.used = last;
-        Ok(true)
     }
 
     #[inline(always)]
@@ -332,19 +189,6 @@ impl<M: Memory> Runtime<M> {
     /// How many dead handles the host has not been told about yet.
     pub(crate) fn dead(&self) -> u32 {
         self.wraps.used - self.wraps.live
-    }
-
-    /// Where the kind and the handle of an object's entry are; null if it has none.
-    pub fn wrapper(&mut self, ptr: u32) -> Addr {
-        let object = Addr::new(ptr);
-        let place = self.place_of(object);
-        if self.collecting || place == Place::NONE || !place.is_marked(&self.mem) {
-            return Addr::NULL;
-        }
-        let entry = self.find_wrapper(object);
-        // There may be an index now, which is to be kept up to date.
-        self.wraps.plain = 0;
-        self.wrap_entry(entry).plus(4)
     }
 
     /// Declares every wrapper dead, for `gc_shutdown`.

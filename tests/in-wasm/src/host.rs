@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 
 use runtime::addr::Addr;
+use runtime::error::Failed;
 use runtime::host::{self, Host};
 use runtime::memory::Memory;
 use runtime::options::GcOption;
-use runtime::runtime::{Failed, Runtime};
+use runtime::runtime::Runtime;
 use runtime::stats::Stat;
 
 use crate::SharedMemory;

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use runtime_core::addr::{Addr, PAGE_SIZE};
+use runtime_core::error::Failed;
 use runtime_core::error::{ErrorCode, Failure};
 use runtime_core::host::{self, Host};
 use runtime_core::memory::{Memory, Regions};
 use runtime_core::options::GcOption;
-use runtime_core::runtime::{Failed, Runtime};
+use runtime_core::runtime::Runtime;
 use runtime_core::stats::Stat;
 
 use crate::memory::{TestMemory, Trap};
