@@ -441,5 +441,5 @@ export class Program {
     callAsync(name: string, ...args: (number | bigint)[]): Promise<any>;
 }
 
-/** The functions of module `host` that `loader run` gives to programs. `print` takes what is printed. */
+/** The functions of module `host` that `rootstock run` gives to programs. `print` takes what is printed. */
 export function hostModule(runtime: Runtime<any>, print?: (bytes: Uint8Array) => void): WebAssembly.ModuleImports;

@@ -12,7 +12,7 @@
  *   scope.js    roots that last as long as a function or a block
  *   views.js    linear memory, in views that survive its growth
  *   handles.js  what a program's handles stand for, and what became of them
- *   host.js     the functions that `loader run` gives to programs
+ *   host.js     the functions that `rootstock run` gives to programs
  *   imports.js  whether a program's imports can be had
  *   outline.js  what can be seen of a module without running it
  *   traps.js    what a trap means

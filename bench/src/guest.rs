@@ -61,7 +61,7 @@ pub fn code(
     }
 }
 
-/// One module: ours by the linker of the loader, others by Binaryen.
+/// One module: ours by our linker, others by Binaryen.
 fn merge(
     rival: &Rival,
     allocator: &[u8],

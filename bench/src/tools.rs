@@ -118,7 +118,7 @@ impl Tools {
         without_exports(&self.run("wasm-merge", &inputs, &arguments)?)
     }
 
-    /// A module after `wasm-opt -O3`, as `loader link -O=3` has it.
+    /// A module after `wasm-opt -O3`, as `rootstock link -O=3` has it.
     pub fn optimise(&self, module: &[u8]) -> Result<Vec<u8>, ToolError> {
         let arguments = ["in.wasm", "--all-features", "--disable-compact-imports", "-O3", INLINING];
         self.run("wasm-opt", &[("in.wasm", module)], &arguments)

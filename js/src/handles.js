@@ -1,5 +1,5 @@
 /**
- * The host's handle store, and the audit of what became of each handle. It agrees with the native loader's, rule by
+ * The host's handle store, and the audit of what became of each handle. It agrees with the native host's, rule by
  * rule.
  *
  * A *handle* is a number that stands for a value of the host inside a program. The runtime promises to tell the host

@@ -1,4 +1,4 @@
-/** The functions of module `host` that `loader run` gives to programs, so that the same programs run here. */
+/** The functions of module `host` that `rootstock run` gives to programs, so that the same programs run here. */
 
 import { RootstockError } from './errors.js';
 

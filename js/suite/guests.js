@@ -1,4 +1,4 @@
-/** The programs of tests/guests, as a compiler emits them: what the native loader makes of them is made of them here. */
+/** The programs of tests/guests, as a compiler emits them: what the native host makes of them is made of them here. */
 
 import { hostModule, instantiate } from '../rootstock.js';
 import { equal, ok, throws } from './assert.js';
@@ -10,7 +10,7 @@ const EASY = { VERIFY: 1 };
 /** The programs, for who must get them ready. */
 export const GUESTS = ['closures', 'deep', 'every_export', 'grow', 'list', 'reclaim', 'shapes', 'table', 'waits', 'wrappers'];
 
-/** Beside the runtime, as `loader run` has it. */
+/** Beside the runtime, as `rootstock run` has it. */
 async function apart(name, configure, { wasm, guest }) {
     const told = [];
     const runtime = await instantiate(wasm, { configure, onDecref: (kind, handle) => told.push([kind, handle]) });
@@ -19,7 +19,7 @@ async function apart(name, configure, { wasm, guest }) {
     return { runtime, program, told };
 }
 
-/** In one module with the runtime, as `loader link` makes it. */
+/** In one module with the runtime, as `rootstock link` makes it. */
 async function merged(name, configure, { guest }) {
     const told = [];
     // What the program imports is there before the runtime that is in the same module.

@@ -1,4 +1,4 @@
-/** The handle store on its own: the rules that the native loader's store has, too. */
+/** The handle store on its own: the rules that the native host's store has, too. */
 
 import { HandleStore } from '../rootstock.js';
 import { equal, ok, throws } from './assert.js';

@@ -231,7 +231,7 @@ export default ({ test, wasm }) => {
         }
     });
 
-    test("hostModule is the loader's module `host`", () => {
+    test("hostModule is the native host's module `host`", () => {
         const printed = [];
         const fresh = instantiateSync(wasm);
         const host = hostModule(fresh, (bytes) => printed.push(new TextDecoder().decode(bytes)));

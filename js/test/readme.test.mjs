@@ -15,7 +15,7 @@ import { JS, ROOT, guestPath, wasmPath } from '../suite/files.mjs';
 const text = await readFile(`${JS}README.md`, 'utf8');
 const examples = [...text.matchAll(/```js\n([^]*?)```\n\n```text\n([^]*?)```/g)].map(([, code, output]) => ({ code, output }));
 
-// What loader link -O uses; tests/run installs it.
+// What rootstock link -O uses; tests/run installs it.
 const optimiser = `${ROOT}target/tools/node_modules/.bin/wasm-opt`;
 
 /** Why an example is not run here, if it is not. */

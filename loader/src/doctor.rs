@@ -1,4 +1,4 @@
-//! `loader doctor`: a program, run under watch until a missing root shows itself.
+//! `rootstock doctor`: a program, run under watch until a missing root shows itself.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::run::{ended, entry, exit_code, limit_hints, on_stack, wasm_stack};
 use crate::wasi::WasiArgs;
 use crate::{bad_input, finish, options, values};
 
-/// Arguments of `loader doctor`.
+/// Arguments of `rootstock doctor`.
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {
     /// The program: a .wasm or .wat file

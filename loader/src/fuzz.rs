@@ -1,7 +1,7 @@
-//! `loader fuzz`: random programs against the oracle until the time is up.
+//! `rootstock fuzz`: random programs against the oracle until the time is up.
 //!
 //! Case `n` of a seed is the same program whatever came before it and however fast the machine is. The first one that
-//! fails ends the run: it is made short and written to a file for `loader replay`.
+//! fails ends the run: it is made short and written to a file for `rootstock replay`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,7 +24,7 @@ use crate::replay::subject;
 /// Shrinking takes no longer than this.
 const SHRINKING: Duration = Duration::from_secs(60);
 
-/// Arguments of `loader fuzz`.
+/// Arguments of `rootstock fuzz`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct FuzzArgs {
     /// How long to go on, in seconds; 0 for no limit
@@ -57,7 +57,7 @@ struct Failing {
     fault: Fault,
 }
 
-/// Runs `loader fuzz`. The exit code is 1 if a program failed.
+/// Runs `rootstock fuzz`. The exit code is 1 if a program failed.
 pub(super) fn main(args: &FuzzArgs) -> Result<ExitCode, Error> {
     let subject = subject(args.runtime.as_ref())?;
     fs::create_dir_all(&args.out).map_err(|error| unwritable(&args.out, &error))?;
@@ -134,7 +134,7 @@ fn shorten(args: &FuzzArgs, subject: &Subject, failing: &Failing) -> Result<Stri
     let path = args.out.join(format!("fuzz-{}-{}.txt", args.seed, failing.number));
     fs::write(&path, short.to_string()).map_err(|error| unwritable(&path, &error))?;
     Ok(format!(
-        "program {} failed: {}\n{} operations, made {}{again}: {fault}\nagain: loader replay {}{}\n",
+        "program {} failed: {}\n{} operations, made {}{again}: {fault}\nagain: rootstock replay {}{}\n",
         failing.number,
         failing.fault,
         failing.program.len(),

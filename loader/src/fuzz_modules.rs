@@ -1,4 +1,4 @@
-//! `loader fuzz-modules`: hostile programs, one after the other, on the path of `loader run`.
+//! `rootstock fuzz-modules`: hostile programs, one after the other, on the path of `rootstock run`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use rootstock_trials::hostile::generate;
 use crate::run::{HOST_STACK, RunArgs, Trial};
 use crate::{bad_input, finish, options};
 
-/// Arguments of `loader fuzz-modules`.
+/// Arguments of `rootstock fuzz-modules`.
 #[derive(Args, Debug)]
 pub(super) struct FuzzModulesArgs {
     /// Seconds to go on for
@@ -38,7 +38,7 @@ pub(super) struct FuzzModulesArgs {
     keep: PathBuf,
 }
 
-/// What a program may have of the host; the rest is as `loader run` has it by itself.
+/// What a program may have of the host; the rest is as `rootstock run` has it by itself.
 const LIMITS: [&str; 7] = [
     "--timeout=0.25",
     "--max-memory=128MiB",
@@ -131,11 +131,11 @@ fn examine(run: &RunArgs, module: &[u8]) -> String {
     }
     // What can be linked is valid; `link` looks.
     let _ = link(&program, &LinkOptions::default());
-    // The doctor takes what the loader takes, as far as there is time.
+    // The doctor takes what the host takes, as far as there is time.
     if let Err(Error::Input(error)) = visit(run, &program) {
         let in_time = word != "Interrupt" && !error.cause.contains("in the time");
         let refused = word != "refused" && in_time;
-        assert!(!refused, "the doctor refuses what the loader takes: {error}");
+        assert!(!refused, "the doctor refuses what the host takes: {error}");
     }
     word
 }

@@ -1,4 +1,4 @@
-//! `loader link`: one module of a program and the runtime.
+//! `rootstock link`: one module of a program and the runtime.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use rootstock_link::{Decref, Error, InputError, LinkOptions, LinkOutput, Program
 
 use crate::{bad_input, finish, options};
 
-/// Arguments of `loader link`.
+/// Arguments of `rootstock link`.
 #[derive(Args, Debug)]
 pub(super) struct LinkArgs {
     /// The program: a .wasm or .wat file

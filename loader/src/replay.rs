@@ -1,4 +1,4 @@
-//! `loader replay`: runs programs of the oracle again, as `loader fuzz` has written them.
+//! `rootstock replay`: runs programs of the oracle again, as `rootstock fuzz` has written them.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use rootstock_trials::oracle::{self, Program, Subject};
 
 use crate::finish;
 
-/// Arguments of `loader replay`.
+/// Arguments of `rootstock replay`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ReplayArgs {
     /// Programs of operations, one operation a line
@@ -32,7 +32,7 @@ pub(super) fn subject(runtime: Option<&PathBuf>) -> Result<Subject, Error> {
     }
 }
 
-/// Runs `loader replay`. The exit code is 1 if the runtime and the model differ in one of the programs.
+/// Runs `rootstock replay`. The exit code is 1 if the runtime and the model differ in one of the programs.
 pub(super) fn main(args: &ReplayArgs) -> Result<ExitCode, Error> {
     let subject = subject(args.runtime.as_ref())?;
     let mut programs = Vec::new();

@@ -1,4 +1,4 @@
-//! `loader run`: a program, instantiated against the runtime and run within limits.
+//! `rootstock run`: a program, instantiated against the runtime and run within limits.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub(super) const HOST_STACK: usize = 4 << 20;
 /// Called if `--invoke` names no function.
 const ENTRIES: [&str; 2] = ["_start", "main"];
 
-/// Arguments of `loader run`.
+/// Arguments of `rootstock run`.
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
     /// The program: a .wasm or .wat file
@@ -256,7 +256,7 @@ impl Session {
     }
 }
 
-/// A run of a program that is given as bytes, all of whose functions are called; for `loader fuzz-modules`.
+/// A run of a program that is given as bytes, all of whose functions are called; for `rootstock fuzz-modules`.
 pub(super) struct Trial {
     /// What came of it.
     pub(super) word: String,
@@ -334,13 +334,13 @@ pub(super) fn entry<'a>(
     Ok(entry.map(|entry| (entry, &[][..])))
 }
 
-/// What makes no sense for a program that was linked by `loader link`.
+/// What makes no sense for a program that was linked by `rootstock link`.
 fn unlinked_only(args: &RunArgs, program: &Program) -> Result<(), InputError> {
     let complete = program.marker()?.is_some_and(|marker| marker.complete);
     let cause = if !args.with.is_empty() {
-        "it is linked already, so --with comes too late: give it to `loader link`"
+        "it is linked already, so --with comes too late: give it to `rootstock link`"
     } else if args.runtime.is_some() {
-        "it is linked already, and has a runtime of its own: give --runtime to `loader link`"
+        "it is linked already, and has a runtime of its own: give --runtime to `rootstock link`"
     } else if args.eager_from.is_some() || args.eager_until.is_some() {
         "it is linked already, so its allocations cannot be counted: give the program as it was before"
     } else if !complete && args.stats {

@@ -1,4 +1,4 @@
-//! `loader sdk`: a folder with all that an object link needs.
+//! `rootstock sdk`: a folder with all that an object link needs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use rootstock_link::sdk;
 
 use crate::{bad_input, finish};
 
-/// Arguments of `loader sdk`.
+/// Arguments of `rootstock sdk`.
 #[derive(Args, Debug)]
 pub(super) struct SdkArgs {
     /// The folder, which is made if need be; files of an earlier version in it are replaced

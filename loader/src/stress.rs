@@ -1,4 +1,4 @@
-//! `loader stress`: seeded scenarios that drive the runtime hard: a table for people, JSON for programs.
+//! `rootstock stress`: seeded scenarios that drive the runtime hard: a table for people, JSON for programs.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -186,7 +186,8 @@ fn text(report: &Report) -> String {
 
 /// The command line that repeats one scenario.
 fn again(report: &Report, name: &str) -> String {
-    let mut line = format!("loader stress {name} --seed {} --scale {}", report.seed, report.scale);
+    let mut line =
+        format!("rootstock stress {name} --seed {} --scale {}", report.seed, report.scale);
     if report.eager != 0 {
         let _ = write!(line, " --eager {}", report.eager);
     }
@@ -244,7 +245,7 @@ mod tests {
             text.contains("strings failed: objects without any root: found 1, expected 0"),
             "{text}"
         );
-        let again = "again: loader stress strings --seed 5 --scale 0.0001 --verify\n";
+        let again = "again: rootstock stress strings --seed 5 --scale 0.0001 --verify\n";
         assert!(text.contains(again), "{text}");
         assert!(text.contains("1 passed, 1 failed"), "{text}");
     }

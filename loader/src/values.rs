@@ -151,13 +151,16 @@ mod tests {
         };
         assert_eq!(
             attached(
-                "loader run p --invoke f -1.5e-31 -inf -nan -.5 -0xff -1_0 2 --eager -- --invoke -1"
+                "rootstock run p --invoke f -1.5e-31 -inf -nan -.5 -0xff -1_0 2 --eager -- --invoke -1"
             ),
-            "loader run p --invoke=f --invoke=-1.5e-31 --invoke=-inf --invoke=-nan --invoke=-.5 --invoke=-0xff \
+            "rootstock run p --invoke=f --invoke=-1.5e-31 --invoke=-inf --invoke=-nan --invoke=-.5 --invoke=-0xff \
              --invoke=-1_0 --invoke=2 --eager -- --invoke -1"
         );
-        for same in ["loader run --invoke", "loader run --invoke --json", "loader run p --invoke=f"]
-        {
+        for same in [
+            "rootstock run --invoke",
+            "rootstock run --invoke --json",
+            "rootstock run p --invoke=f",
+        ] {
             assert_eq!(attached(same), same);
         }
         for option in ["--json", "-h", "-o", "--", "--1", "-"] {

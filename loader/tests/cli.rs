@@ -1,13 +1,13 @@
-//! The command `loader` from outside: exit codes, and what it says.
+//! The command `rootstock` from outside: exit codes, and what it says.
 //!
 //! Bad input exits with 2 and a message that names the file and the cause; a failed run exits with 1. Never is there a
-//! panic or a backtrace of the loader's own.
+//! panic or a backtrace of the command's own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Runs the command; checks that it neither panicked nor printed a backtrace of its own.
-fn loader(args: &[&str]) -> Output {
+fn rootstock(args: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_rootstock"))
         .args(args)
         // a panic would print one, and that must be seen here
@@ -16,7 +16,7 @@ fn loader(args: &[&str]) -> Output {
         .expect("the command starts");
     let errors = stderr(&output);
     for wrong in ["panicked", "stack backtrace:", "RUST_BACKTRACE", "core::", "/rustc/"] {
-        assert!(!errors.contains(wrong), "`loader {}` says {wrong}:\n{errors}", args.join(" "));
+        assert!(!errors.contains(wrong), "`rootstock {}` says {wrong}:\n{errors}", args.join(" "));
     }
     output
 }
@@ -32,16 +32,16 @@ fn stderr(output: &Output) -> String {
 /// Bad input: exit code 2, nothing on standard output, one error that says all of `words`.
 #[track_caller]
 fn refused(args: &[&str], words: &[&str]) {
-    let output = loader(args);
+    let output = rootstock(args);
     let errors = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "`loader {}` said:\n{errors}", args.join(" "));
-    assert!(errors.starts_with("error: "), "`loader {}` said:\n{errors}", args.join(" "));
+    assert_eq!(output.status.code(), Some(2), "`rootstock {}` said:\n{errors}", args.join(" "));
+    assert!(errors.starts_with("error: "), "`rootstock {}` said:\n{errors}", args.join(" "));
     assert_eq!(errors.matches("error: ").count(), 1, "said twice:\n{errors}");
     assert_eq!(stdout(&output), "");
     for word in words {
         assert!(
             errors.contains(word),
-            "`loader {}` does not say `{word}`:\n{errors}",
+            "`rootstock {}` does not say `{word}`:\n{errors}",
             args.join(" ")
         );
     }
@@ -63,7 +63,7 @@ fn guest(name: &str) -> String {
     text(&path).to_owned()
 }
 
-/// `loader run` of a program that is refused: the message names its file.
+/// `rootstock run` of a program that is refused: the message names its file.
 #[track_caller]
 fn refused_program(name: &str, contents: impl AsRef<[u8]>, words: &[&str]) {
     let path = file(name, contents);
@@ -225,10 +225,10 @@ fn a_function_or_arguments_that_do_not_fit() {
 
 #[test]
 fn a_program_runs_and_its_result_is_printed() {
-    let output = loader(&["run", &guest("list.wat"), "--invoke", "main", "1000"]);
+    let output = rootstock(&["run", &guest("list.wat"), "--invoke", "main", "1000"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(stdout(&output), "500500\n");
-    let output = loader(&["run", &guest("every_export.wat"), "--verify", "--poison"]);
+    let output = rootstock(&["run", &guest("every_export.wat"), "--verify", "--poison"]);
     assert_eq!(stdout(&output), "0\n", "{}", stderr(&output));
 }
 
@@ -240,7 +240,7 @@ fn programs_run_with_eager_collection() {
         ("closures.wat", ["fold", "100"], "2000"),
         ("list.wat", ["main", "200"], "20100"),
     ] {
-        let output = loader(&[
+        let output = rootstock(&[
             "run",
             &guest(program),
             "--eager",
@@ -258,7 +258,8 @@ fn programs_run_with_eager_collection() {
 
 #[test]
 fn stats_shows_every_statistic_and_the_audit() {
-    let output = loader(&["run", &guest("reclaim.wat"), "--stats", "--invoke", "map_fold", "2000"]);
+    let output =
+        rootstock(&["run", &guest("reclaim.wat"), "--stats", "--invoke", "map_fold", "2000"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let printed = stdout(&output);
     for row in runtime::stats::STATS {
@@ -271,7 +272,8 @@ fn stats_shows_every_statistic_and_the_audit() {
 
 #[test]
 fn json_holds_results_statistics_and_audit() {
-    let output = loader(&["run", &guest("reclaim.wat"), "--json", "--invoke", "set_fold", "1000"]);
+    let output =
+        rootstock(&["run", &guest("reclaim.wat"), "--json", "--invoke", "set_fold", "1000"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let json: serde_json::Value =
         serde_json::from_slice(&output.stdout).expect("standard output is JSON");
@@ -290,7 +292,7 @@ fn json_holds_results_statistics_and_audit() {
 /// A trap of the runtime: name, argument and advice in words, the wasm backtrace, the handles that are alive.
 #[test]
 fn a_trap_of_the_runtime_is_explained() {
-    let output = loader(&[
+    let output = rootstock(&[
         "run",
         &guest("wrappers.wat"),
         "--option",
@@ -315,7 +317,7 @@ fn a_trap_of_the_runtime_is_explained() {
     assert!(errors.contains("101"), "101 handles are alive:\n{errors}");
     assert_eq!(stdout(&output), "");
 
-    let output = loader(&[
+    let output = rootstock(&[
         "run",
         &guest("list.wat"),
         "--max-memory",
@@ -338,7 +340,7 @@ fn a_trap_of_the_program_is_explained() {
         "trap.wat",
         "(module\n  (func $inner unreachable)\n  (func $outer (export \"main\") call $inner))\n",
     );
-    let output = loader(&["run", text(&path)]);
+    let output = rootstock(&["run", text(&path)]);
     let errors = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     for word in ["unreachable", "inner", "outer", "trap.wat:2"] {
@@ -350,20 +352,20 @@ fn a_trap_of_the_program_is_explained() {
 #[test]
 fn an_endless_program_is_stopped() {
     let path = file("endless.wat", "(module (func (export \"main\") (loop br 0)))");
-    let output = loader(&["run", text(&path), "--timeout", "2"]);
+    let output = rootstock(&["run", text(&path), "--timeout", "2"]);
     let errors = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(errors.contains("--timeout"), "{errors}");
 }
 
-/// Endless recursion is the program's trap, not the loader's end.
+/// Endless recursion is the program's trap, not the command's end.
 #[test]
 fn an_endless_recursion_is_a_trap() {
     let path = file(
         "recursion.wat",
         "(module (func $f (export \"main\") (result i32) (i32.add (call $f) (i32.const 1))))",
     );
-    let output = loader(&["run", text(&path)]);
+    let output = rootstock(&["run", text(&path)]);
     let errors = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(errors.contains("--stack"), "{errors}");
@@ -372,18 +374,18 @@ fn an_endless_recursion_is_a_trap() {
 /// 100,000 frames with a root each, as in `tests/`: the command's own default stack is enough.
 #[test]
 fn a_recursion_100_000_deep_runs() {
-    let output = loader(&["run", &guest("deep.wat"), "--invoke", "main", "100000"]);
+    let output = rootstock(&["run", &guest("deep.wat"), "--invoke", "main", "100000"]);
     assert_eq!(stdout(&output), "5000050000\n", "{}", stderr(&output));
 }
 
 #[test]
 fn help_and_version_and_the_list_of_scenarios() {
     for args in [&["--help"][..], &["run", "--help"], &["stress", "--help"], &["--version"]] {
-        let output = loader(args);
+        let output = rootstock(args);
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
         assert!(!output.stdout.is_empty());
     }
-    let output = loader(&["stress", "--list"]);
+    let output = rootstock(&["stress", "--list"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let listed = stdout(&output);
     for scenario in [
@@ -408,12 +410,12 @@ fn help_and_version_and_the_list_of_scenarios() {
 /// A scenario at the smallest scale: its outcome, as a table and as JSON.
 #[test]
 fn a_scenario_runs_and_reports() {
-    let output = loader(&["stress", "wrap-live", "--scale", "0.01", "--json", "--seed", "7"]);
+    let output = rootstock(&["stress", "wrap-live", "--scale", "0.01", "--json", "--seed", "7"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let json: serde_json::Value =
         serde_json::from_slice(&output.stdout).expect("standard output is JSON");
     assert!(json.to_string().contains("wrap-live"), "{json}");
-    let output = loader(&["stress", "wrap-live", "--scale", "0.01"]);
+    let output = rootstock(&["stress", "wrap-live", "--scale", "0.01"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("wrap-live"), "{}", stdout(&output));
 }
@@ -448,7 +450,7 @@ fn negative_numbers_in_any_spelling_are_arguments() {
         for args in
             [&["--invoke", "f", number, "--verify"][..], &["--verify", "--invoke", "f", number]]
         {
-            let output = loader(&[&["run", path], args].concat());
+            let output = rootstock(&[&["run", path], args].concat());
             assert_eq!(
                 stdout(&output).lines().next(),
                 Some(shown),
@@ -456,10 +458,10 @@ fn negative_numbers_in_any_spelling_are_arguments() {
                 stderr(&output)
             );
         }
-        let output = loader(&["doctor", path, "--invoke", "f", number]);
+        let output = rootstock(&["doctor", path, "--invoke", "f", number]);
         assert_eq!(stdout(&output).lines().next(), Some(shown), "{number}: {}", stderr(&output));
     }
-    let output = loader(&["run", path, "--invoke", "g", "-0x10", "-1_000", "--eager"]);
+    let output = rootstock(&["run", path, "--invoke", "g", "-0x10", "-1_000", "--eager"]);
     assert_eq!(stdout(&output), "-16\n-1000\n", "{}", stderr(&output));
     refused(&["run", path, "--invoke", "f", "--quiet"], &["--quiet"]);
     refused(&["run", path, "--invoke"], &["--invoke"]);
@@ -477,7 +479,7 @@ fn a_wrapper_that_is_not_allocated_leaves_no_handle() {
         .replace("(call $alloc (i32.const 8))", "(call $alloc (i32.const -1))")
         .replace("(call $alloc_atomic (i32.const 8))", "(call $alloc_atomic (i32.const -1))");
     let output =
-        loader(&["run", text(&file("wrap-refused.wat", program)), "--invoke", "main", "5"]);
+        rootstock(&["run", text(&file("wrap-refused.wat", program)), "--invoke", "main", "5"]);
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     assert!(said.contains("SIZE_TOO_LARGE") && said.contains("handles     none alive"), "{said}");

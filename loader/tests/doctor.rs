@@ -1,4 +1,4 @@
-//! `loader doctor` from outside, and `docs/doctor.md`, whose examples are run.
+//! `rootstock doctor` from outside, and `docs/doctor.md`, whose examples are run.
 //!
 //! `BLESS=1 cargo test -p rootstock --test doctor` writes what the commands say into the page.
 
@@ -10,7 +10,7 @@ fn root() -> PathBuf {
 }
 
 /// Runs the command at the root of the repository; checks that it did not panic.
-fn loader(args: &[&str]) -> Output {
+fn rootstock(args: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_rootstock"))
         .args(args)
         .current_dir(root())
@@ -18,7 +18,7 @@ fn loader(args: &[&str]) -> Output {
         .output()
         .expect("the command starts");
     let errors = stderr(&output);
-    assert!(!errors.contains("panicked"), "`loader {}` says\n{errors}", args.join(" "));
+    assert!(!errors.contains("panicked"), "`rootstock {}` says\n{errors}", args.join(" "));
     output
 }
 
@@ -39,7 +39,7 @@ fn file(name: &str, contents: impl AsRef<[u8]>) -> String {
 /// Each block of the page that begins with a prompt holds what the command says.
 #[test]
 fn the_page_shows_what_the_command_says() {
-    const OPEN: &str = "```console\n$ loader ";
+    const OPEN: &str = "```console\n$ rootstock ";
     let path = root().join("docs/doctor.md");
     let page = std::fs::read_to_string(&path).expect("the page is there");
     let mut fresh = String::new();
@@ -48,7 +48,7 @@ fn the_page_shows_what_the_command_says() {
     while let Some((before, from)) = rest.split_once(OPEN) {
         let (command, after) = from.split_once('\n').expect("the command has an end");
         let (_, after) = after.split_once("```").expect("the block has an end");
-        let output = loader(&command.split(' ').collect::<Vec<_>>());
+        let output = rootstock(&command.split(' ').collect::<Vec<_>>());
         // The first block is an invitation.
         let said = if commands == 0 { String::new() } else { stdout(&output) + &stderr(&output) };
         fresh.push_str(&format!("{before}{OPEN}{command}\n{said}```"));
@@ -66,7 +66,7 @@ fn the_page_shows_what_the_command_says() {
 
 #[test]
 fn exit_codes_are_those_of_run() {
-    let code = |args: &[&str]| loader(args).status.code();
+    let code = |args: &[&str]| rootstock(args).status.code();
     assert_eq!(code(&["doctor", "tests/guests/list.wat", "--invoke", "main", "100"]), Some(0));
     assert_eq!(code(&["doctor", "tests/guests/buggy_popped.wat"]), Some(1));
     let trap = file("doctor-trap.wat", r#"(module (func (export "main") unreachable))"#);
@@ -81,7 +81,7 @@ fn exit_codes_are_those_of_run() {
         &["doctor", &file("doctor-type.wat", "(module (func (result i32) (i64.const 1)))")],
         &["doctor", &file("doctor-import.wat", r#"(module (import "runtime" "aloc" (func)))"#)],
     ] {
-        let output = loader(bad);
+        let output = rootstock(bad);
         assert_eq!(output.status.code(), Some(2), "{bad:?}: {}", stderr(&output));
         assert_eq!(stdout(&output), "");
     }
@@ -89,7 +89,7 @@ fn exit_codes_are_those_of_run() {
 
 #[test]
 fn json_has_the_whole_diagnosis() {
-    let output = loader(&["doctor", "tests/guests/buggy_operand.wat", "--json"]);
+    let output = rootstock(&["doctor", "tests/guests/buggy_operand.wat", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     let found = &json["diagnosis"];
@@ -98,7 +98,8 @@ fn json_has_the_whole_diagnosis() {
     assert_eq!(found["freed"]["backtrace"][0]["function"], "wrap");
     assert_eq!(found["touch"]["kind"], "read");
     assert_eq!(found["object"]["handle"]["kind"], 3);
-    let output = loader(&["doctor", "tests/guests/list.wat", "--json", "--invoke", "main", "50"]);
+    let output =
+        rootstock(&["doctor", "tests/guests/list.wat", "--json", "--invoke", "main", "50"]);
     assert_eq!(output.status.code(), Some(0));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     assert_eq!(json["diagnosis"], serde_json::Value::Null);
@@ -126,7 +127,7 @@ fn several_programs_are_examined_together() {
   (func $use (export "main") (result i32)
     (i32.load (call $two (call $alloc (i32.const 8))))))"#,
     );
-    let output = loader(&["doctor", &program, "--with", &format!("library={library}")]);
+    let output = rootstock(&["doctor", &program, "--with", &format!("library={library}")]);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     for part in ["doctor-library.wat!two at", "doctor-program.wat!use at", "held across"] {
@@ -141,7 +142,7 @@ fn run_collects_in_a_window_of_allocations() {
     let sum = |window: &[&str]| {
         let mut args = vec!["run", "tests/guests/buggy_popped.wat", "--poison"];
         args.extend(window);
-        loader(&args)
+        rootstock(&args)
     };
     for harmless in [
         &["--eager-until", "2"][..],
@@ -169,7 +170,7 @@ fn the_window_counts_allocations_without_a_call() {
         let mut args = vec!["run", "tests/guests/inline.wat", "--json"];
         args.extend(window);
         args.extend(["--invoke", "main", "1000"]);
-        let output = loader(&args);
+        let output = rootstock(&args);
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
         assert_eq!(json["results"][0], 500_500, "{}", stderr(&output));
         json["stats"]["COLLECTIONS"].as_i64()
@@ -196,7 +197,7 @@ fn a_poisoned_address_is_explained() {
     (i32.store (local.get $p) (call $alloc (i32.const 24)))
     (i32.load offset=4 (i32.load offset=8 (local.get $p)))))"#,
     );
-    let output = loader(&["run", &program, "--eager", "--poison"]);
+    let output = rootstock(&["run", &program, "--eager", "--poison"]);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("0xdbdbdbdf is poison"), "{said}");
@@ -243,7 +244,7 @@ fn advice_for_an_exceptions_payload_can_be_followed() {
         )
     };
     let thrown = program("", "", "(throw $e (local.get $o))");
-    let said = stderr(&loader(&["doctor", &file("doctor-thrown.wat", thrown)]));
+    let said = stderr(&rootstock(&["doctor", &file("doctor-thrown.wat", thrown)]));
     let advice = said.lines().find(|line| line.contains("what to do")).unwrap_or_default();
     assert!(
         advice.contains("`thrower` throws the object")
@@ -257,7 +258,7 @@ fn advice_for_an_exceptions_payload_can_be_followed() {
         "(call $unpin (local.get $o))",
         "(throw $e (local.get $o))",
     );
-    let output = loader(&["doctor", &file("doctor-pinned.wat", pinned)]);
+    let output = rootstock(&["doctor", &file("doctor-pinned.wat", pinned)]);
     assert_eq!(
         (stdout(&output).trim(), output.status.code()),
         ("42", Some(0)),
@@ -266,7 +267,7 @@ fn advice_for_an_exceptions_payload_can_be_followed() {
     );
     // An object that is returned is at hand where it came to: `main` has it later.
     let returned = program("", "", "(local.get $o)");
-    let output = loader(&["doctor", &file("doctor-returned.wat", returned), "--json"]);
+    let output = rootstock(&["doctor", &file("doctor-returned.wat", returned), "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     let found = &json["diagnosis"];
     assert_eq!(found["culprit"]["function"], "middle", "{found:#}");
@@ -290,7 +291,7 @@ fn an_object_from_an_earlier_call_is_rooted_before_the_next() {
       (local.set $last (call $new))
       (br_if $again (i32.eqz (local.get $first))))
     (i32.load (local.get $first))))"#;
-    let output = loader(&["doctor", &file("doctor-again.wat", wat), "--json"]);
+    let output = rootstock(&["doctor", &file("doctor-again.wat", wat), "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     let found = &json["diagnosis"];
     assert_eq!(found["culprit"]["function"], "main", "{found:#}");
@@ -327,7 +328,7 @@ fn an_overrun_of_the_shadow_stack_is_not_taken_for_a_missing_root() {
     (i32.load (i32.sub (call $main (local.get $n)) (i32.const 100000)))))"#;
     let path = file("doctor-overrun.wat", wat);
     for command in ["run", "doctor"] {
-        let call = |entry: &str, n: &str| loader(&[command, &path, "--invoke", entry, n]);
+        let call = |entry: &str, n: &str| rootstock(&[command, &path, "--invoke", entry, n]);
         let fine = call("main", "100000");
         assert_eq!(
             (stdout(&fine).trim(), fine.status.code()),
@@ -379,7 +380,7 @@ fn a_function_that_is_too_large_for_checks_is_left_out_with_a_warning() {
         ("body", 10, 300_000, true),
     ] {
         let path = file(&format!("doctor-{name}.wasm"), binary(wat(locals, padding)));
-        let output = loader(&["doctor", &path]);
+        let output = rootstock(&["doctor", &path]);
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{name}: {said}");
         assert_eq!(said.contains("!large is too large to be watched"), is_warned, "{name}: {said}");

@@ -1,6 +1,6 @@
 //! Programs that throw: whoever catches restores `gc_sp`, in either encoding of wasm's exceptions.
 //!
-//! `loader run` has the encoding of wasm 3.0 (`try_table`, `exnref`); what toolchains emitted before (`try`, `catch`,
+//! `rootstock run` has the encoding of wasm 3.0 (`try_table`, `exnref`); what toolchains emitted before (`try`, `catch`,
 //! `rethrow`) is in JavaScript's engines, so node runs it. `docs/recipes.md` has the recipe.
 
 use std::fs;
@@ -94,7 +94,7 @@ fn folder(test: &str) -> PathBuf {
     folder
 }
 
-fn loader(program: &Path, args: &[&str]) -> Output {
+fn rootstock(program: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rootstock"));
     command.arg("run").arg(program).args(args).output().expect("the command starts")
 }
@@ -109,19 +109,19 @@ fn prints(output: &Output, expected: &str) {
 fn a_handler_restores_gc_sp_and_the_payload_is_pinned() {
     let file = folder("today").join("program.wat");
     fs::write(&file, of_today(true)).expect("it can be written");
-    prints(&loader(&file, &["--invoke", "main", "1000"]), "500500");
+    prints(&rootstock(&file, &["--invoke", "main", "1000"]), "500500");
     let eager = ["--invoke", "main", "100", "--eager", "--poison", "--verify"];
-    prints(&loader(&file, &eager), "5050");
+    prints(&rootstock(&file, &eager), "5050");
 }
 
 #[test]
 fn a_handler_that_does_not_restore_gc_sp_loses_slots() {
     let file = folder("creeping").join("program.wat");
     fs::write(&file, of_today(false)).expect("it can be written");
-    prints(&loader(&file, &["--invoke", "main", "1000"]), "-1");
+    prints(&rootstock(&file, &["--invoke", "main", "1000"]), "-1");
     // the shadow stack ends at the 131,072nd slot, and each exception allocates twice
     let eager = ["--invoke", "main", "200000", "--eager", "--eager-from", "262144"];
-    let errors = loader(&file, &eager).stderr;
+    let errors = rootstock(&file, &eager).stderr;
     let errors = String::from_utf8_lossy(&errors);
     assert!(errors.contains("SHADOW_STACK_OVERFLOW"), "{errors}");
 }

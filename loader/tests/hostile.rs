@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the command; checks that it ends, and did not panic.
-fn loader(args: &[&str]) -> Output {
+fn rootstock(args: &[&str]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_rootstock"))
         .args(args)
         .env("RUST_BACKTRACE", "1")
@@ -27,14 +27,14 @@ fn loader(args: &[&str]) -> Output {
         }
         if began.elapsed() > PATIENCE {
             let _ = child.kill();
-            panic!("`loader {}` hangs", args.join(" "));
+            panic!("`rootstock {}` hangs", args.join(" "));
         }
         thread::sleep(Duration::from_millis(5));
     };
     let read = |reader: thread::JoinHandle<Vec<u8>>| reader.join().expect("the pipe is read");
     let output = Output { status, stdout: read(out), stderr: read(err) };
     let errors = stderr(&output);
-    assert!(!errors.contains("panicked"), "`loader {}` says\n{errors}", args.join(" "));
+    assert!(!errors.contains("panicked"), "`rootstock {}` says\n{errors}", args.join(" "));
     output
 }
 
@@ -62,7 +62,7 @@ fn run(name: &str, wat: &str, args: &[&str]) -> (Option<i32>, String) {
     let path = file(name, wat);
     let mut all = vec!["run", path.as_str()];
     all.extend(args);
-    let output = loader(&all);
+    let output = rootstock(&all);
     (output.status.code(), stderr(&output))
 }
 
@@ -70,7 +70,7 @@ fn run(name: &str, wat: &str, args: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn hostile_modules_do_no_harm() {
     let folder = env!("CARGO_TARGET_TMPDIR");
-    let output = loader(&["fuzz-modules", "--count", "150", "--time", "120", "--keep", folder]);
+    let output = rootstock(&["fuzz-modules", "--count", "150", "--time", "120", "--keep", folder]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", stderr(&output));
     for part in [
@@ -150,7 +150,7 @@ fn output_is_bounded() {
   (import "host" "print_str" (func $print (param i32 i32)))
   (func (export "main") (loop $next (call $print (i32.const 0) (i32.const 65536)) (br $next))))"#;
     let path = file("flood.wat", wat);
-    let output = loader(&["run", &path, "--max-output", "1MiB"]);
+    let output = rootstock(&["run", &path, "--max-output", "1MiB"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.len() <= 1 << 20, "{} bytes", output.stdout.len());
     assert!(stderr(&output).contains("printed more than the 1048576 bytes"), "{}", stderr(&output));
@@ -189,11 +189,11 @@ fn memories_tables_and_structs_are_bounded() {
 fn compiling_is_bounded_and_so_is_the_module() {
     let path = file("large.wasm", large_function(150_000));
     let began = Instant::now();
-    let output = loader(&["run", &path, "--timeout", "0.05"]);
+    let output = rootstock(&["run", &path, "--timeout", "0.05"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("could not be compiled in the time"), "{}", stderr(&output));
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
-    let output = loader(&["run", &path, "--max-module", "100KiB"]);
+    let output = rootstock(&["run", &path, "--max-module", "100KiB"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("--max-module sets it"), "{}", stderr(&output));
 }
@@ -217,7 +217,7 @@ fn a_long_text_is_assembled_in_time() {
 #[cfg(unix)]
 #[test]
 fn a_file_without_an_end_is_refused() {
-    let output = loader(&["run", "/dev/zero"]);
+    let output = rootstock(&["run", "/dev/zero"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("larger than any program may be"), "{}", stderr(&output));
 }

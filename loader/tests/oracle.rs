@@ -1,16 +1,16 @@
-//! `loader fuzz` and `loader replay` from outside.
+//! `rootstock fuzz` and `rootstock replay` from outside.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-fn loader(args: &[&str]) -> Output {
+fn rootstock(args: &[&str]) -> Output {
     let command = Command::new(env!("CARGO_BIN_EXE_rootstock")).args(args).output();
     command.expect("the command starts")
 }
 
 #[track_caller]
 fn check(args: &[&str], code: i32, words: &[&str]) -> String {
-    let output = loader(args);
+    let output = rootstock(args);
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
     assert!(!text.contains("panicked"), "{text}");
@@ -71,8 +71,8 @@ fn a_broken_runtime_is_found_and_the_program_written() {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("found");
     let out = out.to_str().expect("text");
     let args = ["fuzz", "--seed", "1", "--runtime", broken, "--out", out, "--time", "100"];
-    let text = check(&args, 1, &["again: loader replay "]);
-    let again = text.rsplit("again: loader replay ").next().expect("the last line");
+    let text = check(&args, 1, &["again: rootstock replay "]);
+    let again = text.rsplit("again: rootstock replay ").next().expect("the last line");
     let path = again.split_whitespace().next().expect("a file");
     check(&["replay", path, "--runtime", broken], 1, &["FAILED: "]);
     check(&["replay", path], 0, &["passed"]);

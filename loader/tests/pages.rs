@@ -86,10 +86,10 @@ impl Folder {
     fn run(&self, command: &str) -> String {
         let command = command
             .strip_prefix("cargo run --release -p rootstock -- ")
-            .map_or_else(|| command.to_owned(), |arguments| format!("loader {arguments}"));
+            .map_or_else(|| command.to_owned(), |arguments| format!("rootstock {arguments}"));
         let mut words = command.split_whitespace();
         let program = match words.next() {
-            Some("loader") => env!("CARGO_BIN_EXE_rootstock"),
+            Some("rootstock") => env!("CARGO_BIN_EXE_rootstock"),
             Some(other) => other,
             None => panic!("an empty command"),
         };
@@ -127,7 +127,7 @@ fn is_installed(tool: &str) -> bool {
 
 /// The repository.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the loader is a member of a workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the command is a member of a workspace")
 }
 
 /// Whether lines are as expected, where `...` stands for anything.

@@ -1,4 +1,4 @@
-//! WASI preview 1 in `loader run` and `loader doctor`: what a program is shown, and which limits hold.
+//! WASI preview 1 in `rootstock run` and `rootstock doctor`: what a program is shown, and which limits hold.
 
 use std::io::Write;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn fed(args: &[&str], input: &str) -> Output {
     output
 }
 
-fn loader(args: &[&str]) -> Output {
+fn rootstock(args: &[&str]) -> Output {
     fed(args, "")
 }
 
@@ -99,9 +99,9 @@ fn listing() -> String {
 fn arguments_and_environment_are_those_of_the_command_line_and_no_others() {
     let path = file("wasi-listing.wat", listing());
     for command in ["run", "doctor"] {
-        let said = stdout(&loader(&[command, &path]));
+        let said = stdout(&rootstock(&[command, &path]));
         assert_eq!(said, "1\nwasi-listing.wat 0\n", "{command}");
-        let output = loader(&[
+        let output = rootstock(&[
             command,
             &path,
             "--env",
@@ -123,13 +123,13 @@ fn arguments_and_environment_are_those_of_the_command_line_and_no_others() {
     // Merged, the program has the memory itself.
     let merged = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasi-merged.wasm");
     let merged = merged.to_str().expect("the path is text");
-    let linked = loader(&["link", &path, "-o", merged]);
+    let linked = rootstock(&["link", &path, "-o", merged]);
     assert!(linked.status.success(), "{}", stderr(&linked));
-    assert_eq!(stdout(&loader(&["run", merged, "--", "x"])), "2\nwasi-merged.wasm x 0\n");
+    assert_eq!(stdout(&rootstock(&["run", merged, "--", "x"])), "2\nwasi-merged.wasm x 0\n");
     for bad in
         [&["--env", "A"][..], &["--env", "=1"], &["--dir", "::x"], &["--dir", "no/such/folder"]]
     {
-        let output = loader(&[&["run", path.as_str()], bad].concat());
+        let output = rootstock(&[&["run", path.as_str()], bad].concat());
         assert_eq!(output.status.code(), Some(2), "{bad:?}: {}", stderr(&output));
     }
 }
@@ -158,7 +158,7 @@ fn exit_codes_are_the_programs_and_both_streams_are_printed() {
     for (stream, code, expected) in [(1, 0, 0), (2, 0, 0), (1, 7, 7), (2, 256, 1), (1, -1, 255)] {
         let path = file(&format!("wasi-exit-{stream}-{code}.wat"), printing(stream, 2, code));
         for command in ["run", "doctor"] {
-            let output = loader(&[command, &path]);
+            let output = rootstock(&[command, &path]);
             assert_eq!(output.status.code(), Some(expected), "{command}: {}", stderr(&output));
             let printed = if stream == 1 { stdout(&output) } else { stderr(&output) };
             assert!(
@@ -167,7 +167,7 @@ fn exit_codes_are_the_programs_and_both_streams_are_printed() {
             );
             assert!(!stderr(&output).contains("error: "), "{command}: {}", stderr(&output));
         }
-        let output = loader(&["run", &path, "--json", "--verify", "--stats"]);
+        let output = rootstock(&["run", &path, "--json", "--verify", "--stats"]);
         assert_eq!(output.status.code(), Some(expected));
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
         let captured = if stream == 1 { "a line of text\na line of text\n" } else { "" };
@@ -183,7 +183,7 @@ fn exit_codes_are_the_programs_and_both_streams_are_printed() {
 fn output_by_either_stream_is_bounded() {
     for stream in [1, 2] {
         let path = file(&format!("wasi-flood-{stream}.wat"), printing(stream, 1_000_000, 0));
-        let output = loader(&["run", &path, "--max-output", "64KiB"]);
+        let output = rootstock(&["run", &path, "--max-output", "64KiB"]);
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains("printed more than the 65536 bytes"), "{stream}");
         let printed = if stream == 1 { output.stdout.len() } else { output.stderr.len() };
@@ -258,11 +258,11 @@ fn files_are_those_of_the_folders_that_were_given() {
       (i32.add (global.get $at) (i32.const 8)))))"#;
     let path = file("wasi-file.wat", program(&format!("{imports}{FD_WRITE}"), body));
     // 8 is EBADF
-    assert_eq!(stdout(&loader(&["run", &path])), "8\n");
+    assert_eq!(stdout(&rootstock(&["run", &path])), "8\n");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasi-folder");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    let output = loader(&["run", &path, "--dir", &format!("{}::/", folder.display())]);
+    let output = rootstock(&["run", &path, "--dir", &format!("{}::/", folder.display())]);
     assert_eq!(
         (stdout(&output), output.status.code()),
         (String::new(), Some(0)),
@@ -291,7 +291,7 @@ fn clocks_and_random_numbers_are_there_and_so_is_the_older_module() {
     (call $print (i32.ne (call $random (i32.const -4) (i32.const 16)) (i32.const 0)))
     (call $check (call $close (i32.const 1))))"#;
     let path = file("wasi-clock.wat", program(imports, body));
-    let output = loader(&["run", &path]);
+    let output = rootstock(&["run", &path]);
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
     assert!(!stderr(&output).contains("unreachable"), "{}", stderr(&output));
 }
@@ -317,14 +317,14 @@ fn a_stream_that_was_closed_prints_nothing() {
     (call $print (call $write (i32.const 1)))
     (call $print (call $write (i32.const 2))))"#;
     let path = file("wasi-closed.wat", program(&imports, body));
-    let output = loader(&["run", &path]);
+    let output = rootstock(&["run", &path]);
     assert_eq!((stdout(&output), stderr(&output)), ("8\n8\n".to_owned(), "x".to_owned()));
 }
 
 #[test]
 fn a_function_that_wasi_does_not_have_is_named() {
     let wat = r#"(module (import "wasi_snapshot_preview1" "fd_wriet" (func)))"#;
-    let output = loader(&["run", &file("wasi-wrong.wat", wat)]);
+    let output = rootstock(&["run", &file("wasi-wrong.wat", wat)]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("did you mean `fd_write`?"), "{}", stderr(&output));
 }
@@ -337,9 +337,9 @@ fn a_library_may_stand_in_for_wasi() {
         "wasi-with.wat",
         format!(r#"(module {EXIT} (func (export "main") (call $exit (i32.const 7))))"#),
     );
-    assert_eq!(loader(&["run", &program]).status.code(), Some(7));
+    assert_eq!(rootstock(&["run", &program]).status.code(), Some(7));
     let with = format!("wasi_snapshot_preview1={library}");
-    assert_eq!(loader(&["run", &program, "--with", &with]).status.code(), Some(0));
+    assert_eq!(rootstock(&["run", &program, "--with", &with]).status.code(), Some(0));
 }
 
 /// A program with a memory of its own that has nothing to do with the runtime, as any compiler emits it.
@@ -352,7 +352,7 @@ fn a_program_with_its_own_memory_is_served_from_that() {
     (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
   (func (export "main") (param i32 i32) unreachable))"#
     );
-    let output = loader(&["run", &file("wasi-hello.wat", wat)]);
+    let output = rootstock(&["run", &file("wasi-hello.wat", wat)]);
     assert_eq!(
         (stdout(&output), output.status.code()),
         ("hello\n".to_owned(), Some(0)),

@@ -16,7 +16,7 @@ const WRONG_MAP: u32 = 2;
 pub(crate) fn globals(map: &Map) -> Vec<u8> {
     let mut object = Object::default();
     let others = Others::new(&mut object);
-    // `loader sdk` makes this reference a strong one, which brings the constructors along: see `constructors`.
+    // `rootstock sdk` makes this reference a strong one, which brings the constructors along: see `constructors`.
     object.undefined_function("_start", (0, &[]), WEAK | EXPLICIT_NAME);
 
     let sp = object.global("gc_sp", 0, true, map.stack_base);

@@ -1,6 +1,6 @@
 //! The object files by which a program that is linked by `wasm-ld` gets the phases that it needs, and no others.
 //!
-//! `loader sdk` makes each phase of the runtime's own file a weak symbol for a function that does nothing, and gives its
+//! `rootstock sdk` makes each phase of the runtime's own file a weak symbol for a function that does nothing, and gives its
 //! body, and each export that needs one, the name with [`REAL`] behind it. A file here defines such exports under their
 //! names, and the phases for good: a reference to one of the exports brings the file along.
 //!

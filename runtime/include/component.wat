@@ -1,4 +1,4 @@
-;; component.wat: what a component needs of its memory, for programs that `loader link --with` puts together with it.
+;; component.wat: what a component needs of its memory, for programs that `rootstock link --with` puts together with it.
 ;;
 ;; A host that calls an export of a component asks `cabi_realloc` for memory first, once for each string and list of the
 ;; arguments, and once for each that an import returns. Nothing roots these objects until the program runs, so they are

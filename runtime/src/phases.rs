@@ -69,7 +69,7 @@ static PHASES: [u8; TEXT.len()] = {
     bytes
 };
 
-/// A phase that does nothing, for object links: `loader sdk` has the others give way to it.
+/// A phase that does nothing, for object links: `rootstock sdk` has the others give way to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn __phase_none(_: *mut Core, _: u32) -> u32 {

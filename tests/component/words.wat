@@ -1,4 +1,4 @@
-;; A component by way of `loader link`: it joins strings, and keeps things of the host in wrappers.
+;; A component by way of `rootstock link`: it joins strings, and keeps things of the host in wrappers.
 (module
   (import "runtime" "memory" (memory 1))
   (import "runtime" "gc_program_base" (global $base i32))
@@ -15,7 +15,7 @@
   (import "demo:words/things" "[method]thing.value" (func $value (param i32) (result i32)))
   (import "demo:words/things" "[resource-drop]thing" (func $drop (param i32)))
 
-  ;; what a dead wrapper stood for is dropped: `loader link --decref let_go` has the runtime call this
+  ;; what a dead wrapper stood for is dropped: `rootstock link --decref let_go` has the runtime call this
   (func (export "let_go") (param $kind i32) (param $handle i32) (call $drop (local.get $handle)))
 
   ;; static data: the result of `join`, a pointer and a length; then the things that are kept, a pointer and a number

@@ -97,7 +97,7 @@ function inBrowser(name) {
 
 /** In the order of the table. */
 export const ENGINES = [
-    inRust('loader', "wasmtime, the loader's", 'wasmtime'),
+    inRust('rootstock', 'wasmtime, as `rootstock` has it', 'wasmtime'),
     inPython('wasmtime', "wasmtime, PyPI's", 'in_wasmtime.py', 'wasmtime==50.0.1'),
     {
         name: 'node',

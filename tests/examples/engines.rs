@@ -1,6 +1,6 @@
 //! The checks of `tests/engines/` in the engines that are libraries of Rust: `engines ENGINE FOLDER` prints the outcomes as JSON.
 //!
-//! `loader` is wasmtime as the loader embeds it, with the loader's own handle store and its audit; `wasmi` is wasmi, with
+//! `rootstock` is wasmtime as `rootstock-host` embeds it, with its handle store and its audit; `wasmi` is wasmi, with
 //! a host of a few lines.
 
 use std::collections::HashMap;
@@ -24,10 +24,10 @@ trait Machine: Sized {
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
     let [engine, folder] = args.as_slice() else {
-        panic!("usage: engines loader|wasmi FOLDER");
+        panic!("usage: engines rootstock|wasmi FOLDER");
     };
     let outcomes = match engine.as_str() {
-        "loader" => outcomes::<InLoader>(Path::new(folder)),
+        "rootstock" => outcomes::<InHost>(Path::new(folder)),
         "wasmi" => outcomes::<InWasmi>(Path::new(folder)),
         other => panic!("there is no engine `{other}` here"),
     };
@@ -71,13 +71,13 @@ fn failed(error: impl ToString) -> String {
     error.to_string()
 }
 
-/// wasmtime, as `loader run` has it.
-struct InLoader {
+/// wasmtime, as `rootstock run` has it.
+struct InHost {
     instance: Instance,
     program: Linked,
 }
 
-impl Machine for InLoader {
+impl Machine for InHost {
     fn start(_: &Value, wasm: &[u8]) -> Result<Self, String> {
         let program = Program::from_bytes("program.wasm", wasm).map_err(failed)?;
         let mut instance = Instance::for_program(&program, &Config::default()).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Programs of `tests/guests/`, run as the loader runs any program.
+//! Programs of `tests/guests/`, run as `rootstock-host` runs any program.
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `loader doctor`: runs a program so that a missing root shows where it is.
+//! `rootstock doctor`: runs a program so that a missing root shows where it is.
 //!
 //! A conservative collector forgives much: a value that is in no slot of the shadow stack lives on until a collection
 //! happens to come at the wrong moment, and then something else is found in its memory, much later, far away. The doctor

@@ -27,7 +27,9 @@ pub enum Error {
     Input(#[from] InputError),
 
     /// The runtime, or the program, is of another version of the ABI.
-    #[error("{what} has version {found} of the ABI; this loader speaks version {expected}")]
+    #[error(
+        "{what} has version {found} of the ABI; this build of Rootstock speaks version {expected}"
+    )]
     AbiVersion {
         /// What was looked at: the runtime's or the program's name.
         what: String,

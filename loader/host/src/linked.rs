@@ -133,7 +133,7 @@ impl Linked {
         ty.is_some_and(|ty| ty.params().len() == 0 && ty.results().len() == 0)
     }
 
-    /// The names of the exported functions, in the program's order. What `loader link` added for hosts is not among them.
+    /// The names of the exported functions, in the program's order. What `rootstock link` added for hosts is not among them.
     pub fn functions(&self, runtime: &mut Instance) -> Vec<String> {
         let all = self.instance.exports(&mut runtime.store);
         let functions = all.filter(|export| export.clone().into_func().is_some());

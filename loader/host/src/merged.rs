@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::linked::Linked;
 
-/// What the start function is exported as, for the loader to call it itself, unless the program has that name.
+/// What the start function is exported as, for the host to call it itself, unless the program has that name.
 const START: &str = "rootstock.start";
 
 /// A program that is in one instance with the runtime.

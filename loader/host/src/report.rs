@@ -119,7 +119,7 @@ fn advice(trap: &TrapReport) -> Vec<String> {
             }
             ErrorCode::NotAnObject if trap.arg == POISON => {
                 lines.push(
-                    "the pointer is poison: it was read from an object that had been freed; `loader doctor` says which"
+                    "the pointer is poison: it was read from an object that had been freed; `rootstock doctor` says which"
                         .into(),
                 );
             }
@@ -136,10 +136,10 @@ fn advice(trap: &TrapReport) -> Vec<String> {
         Some(Trap::MemoryOutOfBounds) => match faulting_address(&trap.message) {
             Some(address) if is_near_poison(address) => lines.push(format!(
                 "the address {address:#x} is poison, {POISON:#x} with an offset: the pointer was read from an object that \
-                 had been freed; `loader doctor` says which"
+                 had been freed; `rootstock doctor` says which"
             )),
             _ => lines.push(
-                "look for a wild or stale pointer; EAGER and POISON show a missing root, `loader doctor` says where".into(),
+                "look for a wild or stale pointer; EAGER and POISON show a missing root, `rootstock doctor` says where".into(),
             ),
         },
         Some(Trap::Interrupt) => lines.push("look for an endless loop, or allow more time".into()),

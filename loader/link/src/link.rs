@@ -186,7 +186,7 @@ fn check_runtime(runtime: &Module<'_>) -> Result<(), InputError> {
         Some(Operator::I32Const { value }) if value.cast_unsigned() == runtime::ABI_VERSION => {}
         Some(Operator::I32Const { value }) => {
             return Err(not_one(&format!(
-                "it has version {value} of the ABI; this loader speaks version {}",
+                "it has version {value} of the ABI; this build of Rootstock speaks version {}",
                 runtime::ABI_VERSION
             )));
         }

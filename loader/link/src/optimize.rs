@@ -52,7 +52,7 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// Looks for it: what the variable names, then the PATH, then the folders that npm installs into, from here and from
-    /// the loader upwards.
+    /// the command upwards.
     pub fn find() -> Result<Self, InputError> {
         if let Some(named) = env::var_os(VARIABLE) {
             let path = PathBuf::from(named);

@@ -15,7 +15,7 @@ pub enum Error {
 
 /// A program, or a runtime, of another version of the ABI.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} has version {found} of the ABI; this loader speaks version {expected}")]
+#[error("{what} has version {found} of the ABI; this build of Rootstock speaks version {expected}")]
 pub struct AbiMismatch {
     /// What was looked at: the runtime's or the program's name.
     pub what: String,

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
-/// The components, by way of `loader link` and by way of wasm-ld; the second only where clang is installed.
+/// The components, by way of `rootstock link` and by way of wasm-ld; the second only where clang is installed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
     static ALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let mut all = vec![encode(&linked())];
@@ -24,7 +24,7 @@ pub(crate) fn all() -> Vec<Vec<u8>> {
     ALL.clone()
 }
 
-/// The folder that `loader sdk` has written, and which the tests write to.
+/// The folder that `rootstock sdk` has written, and which the tests write to.
 fn folder() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component");

@@ -157,6 +157,6 @@ fn the_memory_is_as_the_program_wants_it() {
         // Beside the runtime it is as with it.
         let program = folder("too-small-run").join("program.wat");
         std::fs::write(&program, sized(limits)).unwrap();
-        assert_refused(loader(["run".as_ref(), program.as_os_str()]), &[words]);
+        assert_refused(rootstock(["run".as_ref(), program.as_os_str()]), &[words]);
     }
 }

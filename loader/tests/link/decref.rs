@@ -28,14 +28,14 @@ fn a_function_of_the_program_is_notified() {
         let (output, wasm, errors) = link_text("decref", NOTIFIED, args);
         assert_eq!(errors, "");
         assert_eq!(seen(&wasm).imports, []);
-        let done = loader(["run".as_ref(), output.as_os_str()]);
+        let done = rootstock(["run".as_ref(), output.as_os_str()]);
         assert_eq!(text(&done.stdout), "5015\n", "{}", text(&done.stderr));
         assert_eq!(done.status.code(), Some(0));
     }
     // Without it the sum is nobody's.
     let (output, wasm, _) = link_text("no-decref", NOTIFIED, &[]);
     assert_eq!(seen(&wasm).imports.len(), 1);
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert_eq!(text(&done.stdout), "0\n", "{}", text(&done.stderr));
 }
 
@@ -60,20 +60,20 @@ fn a_function_of_a_library_is_notified() {
     let without_optimiser = rootstock_link::optimize::Optimizer::find().is_err();
     let (wasm, _) = link(&program, &output, &args[..args.len() - usize::from(without_optimiser)]);
     assert_eq!(seen(&wasm).imports, []);
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert_eq!(text(&done.stdout), "15\n", "{}", text(&done.stderr));
 }
 
-/// Handles of the loader's own store are nobody's concern where the program is notified of its own.
+/// Handles of the host's own store are nobody's concern where the program is notified of its own.
 #[test]
-fn the_loaders_handles_are_not_audited_then() {
+fn the_hosts_own_handles_are_not_audited_then() {
     let import =
         r#"(import "host" "handle_new" (func $new (param i32 i64) (result i32))) (global $sum"#;
     let handle = "(drop (call $new (i32.const 1) (i64.const 7))) (call $collect)";
     let wat = NOTIFIED.replace("(global $sum", import).replace("(call $collect)", handle);
     let args = ["--decref", "notified", "--export-runtime"];
     let (output, _, _) = link_text("decref-audit", &wat, &args);
-    let done = loader(["run".as_ref(), output.as_os_str(), "--stats".as_ref()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str(), "--stats".as_ref()]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
 }
 
@@ -108,11 +108,11 @@ fn the_import_has_another_name() {
     let (output, wasm, _) = link_text("decref-import", NOTIFIED, &args);
     let expected = ("vera:gc/host@0.1.0".to_owned(), "notify".to_owned());
     assert_eq!(seen(&wasm).imports, [expected]);
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert_refused(done, &["notifies vera:gc/host@0.1.0.notify", "--decref-import", "--decref"]);
     // The name that it has by itself is as good as none.
     let args = ["--decref-import", "host.host_decref_handle"];
     let (output, _, _) = link_text("decref-import-same", NOTIFIED, &args);
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert_eq!(text(&done.stdout), "0\n", "{}", text(&done.stderr));
 }

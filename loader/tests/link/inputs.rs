@@ -3,7 +3,7 @@
 use crate::running::START;
 use crate::*;
 
-/// Whoever has the name of an export that the loader adds keeps it.
+/// Whoever has the name of an export that the host adds keeps it.
 #[test]
 fn the_start_function_runs_whatever_names_the_program_has() {
     let names = |names: &[&str]| {
@@ -17,7 +17,7 @@ fn the_start_function_runs_whatever_names_the_program_has() {
     {
         let wat = START.replace("(start $start)", &format!("(start $start) {}", names(taken)));
         let (output, _, _) = link_text("start-name", &wat, &[]);
-        let run = |args: &[&str]| loader(["run", output.to_str().unwrap()].iter().chain(args));
+        let run = |args: &[&str]| rootstock(["run", output.to_str().unwrap()].iter().chain(args));
         let done = run(&[]);
         assert_eq!(text(&done.stdout), "42\n", "{}", text(&done.stderr));
         for name in taken {
@@ -79,9 +79,9 @@ fn references_to_functions_of_libraries() {
     .unwrap();
     let output = folder.join("out.wasm");
     link(&program, &output, &["--with", library.to_str().unwrap()]);
-    let merged = loader(["run".as_ref(), output.as_os_str()]);
+    let merged = rootstock(["run".as_ref(), output.as_os_str()]);
     let with = library.to_str().unwrap();
-    let apart = loader(["run", program.to_str().unwrap(), "--with", with]);
+    let apart = rootstock(["run", program.to_str().unwrap(), "--with", with]);
     assert_eq!(text(&merged.stdout), "30\n", "{}", text(&merged.stderr));
     assert_eq!(text(&apart.stdout), text(&merged.stdout));
 }
@@ -162,10 +162,10 @@ fn legacy_exceptions_are_linked() {
         ["Try", "Try", "Throw", "Delegate", "Catch", "CatchAll", "Rethrow"]
     );
     let named = ["legacy exceptions", "which the engine does not support"];
-    assert_refused(loader(["run".as_ref(), output.as_os_str()]), &named);
+    assert_refused(rootstock(["run".as_ref(), output.as_os_str()]), &named);
     let program = output.with_file_name("program.wat");
-    assert_refused(loader(["run".as_ref(), program.as_os_str()]), &named);
-    assert_refused(loader(["doctor".as_ref(), program.as_os_str()]), &named);
+    assert_refused(rootstock(["run".as_ref(), program.as_os_str()]), &named);
+    assert_refused(rootstock(["doctor".as_ref(), program.as_os_str()]), &named);
     let wat = r#"(module (import "runtime" "memory" (memory 1 (pagesize 1))))"#;
     refused("page-size", wat, &[], &["custom page sizes", "which the linker does not support"]);
 }
@@ -180,7 +180,7 @@ fn a_linked_module_with_relocations_is_no_object_file() {
     assert!(seen.custom("linking").is_none() && seen.custom("reloc.CODE").is_none());
     assert!(errors.contains("`linking` is dropped") && errors.contains("`reloc.CODE`"), "{errors}");
     for file in [output.clone(), output.with_file_name("program.wat")] {
-        let done = loader(["run".as_ref(), file.as_os_str()]);
+        let done = rootstock(["run".as_ref(), file.as_os_str()]);
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     }
     let object = r#"(module (import "env" "__linear_memory" (memory 0)) (@custom "linking" "\02")
@@ -204,6 +204,6 @@ fn a_limit_of_the_engine_is_named() {
     // With a time limit it is compiled on a thread of its own.
     for timeout in ["0", "60"] {
         let run = ["run", program.to_str().unwrap(), "--timeout", timeout];
-        assert_refused(loader(run), &limit);
+        assert_refused(rootstock(run), &limit);
     }
 }

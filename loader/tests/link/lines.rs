@@ -15,7 +15,7 @@ fn debug_information_moves_with_the_code() {
     let (output, wasm, errors) = link_text("lines", &wat, &[]);
     assert_eq!(errors, "");
     assert!(seen(&wasm).custom(".debug_line").is_some());
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     let errors = text(&done.stderr);
     assert_eq!(done.status.code(), Some(1), "{errors}");
     assert!(errors.contains(&format!("program.wat:{}:", line("i32.div_u"))), "{errors}");
@@ -328,7 +328,7 @@ fn debug_information_of_c_moves_with_the_code() {
         let before = lines(&program, None);
         assert_eq!(before, lines(&merged, Some(before.len())));
         let places = |file: &Path| {
-            let done = loader(["run", file.to_str().unwrap(), "--invoke", "go"]);
+            let done = rootstock(["run", file.to_str().unwrap(), "--invoke", "go"]);
             let errors = text(&done.stderr);
             let places = errors.split_whitespace().filter(|word| word.contains("program.c:"));
             places.map(str::to_owned).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! `loader link` from outside: what it refuses, what the merged module keeps, and that it runs.
+//! `rootstock link` from outside: what it refuses, what the merged module keeps, and that it runs.
 
 mod contents;
 mod decref;
@@ -25,7 +25,7 @@ fn folder(test: &str) -> PathBuf {
     path
 }
 
-fn loader<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Output {
+fn rootstock<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rootstock"));
     command.args(args).env("RUST_BACKTRACE", "1").output().expect("the command starts")
 }
@@ -43,7 +43,7 @@ fn guest(name: &str) -> PathBuf {
 fn link(program: &Path, output: &Path, args: &[&str]) -> (Vec<u8>, String) {
     let mut all = vec!["link".as_ref(), program.as_os_str(), "-o".as_ref(), output.as_os_str()];
     all.extend(args.iter().map(std::ffi::OsStr::new));
-    let done = loader(all);
+    let done = rootstock(all);
     let errors = text(&done.stderr);
     assert!(done.status.success(), "{errors}");
     (std::fs::read(output).expect("the output is there"), errors)
@@ -68,7 +68,7 @@ fn refused(test: &str, contents: impl AsRef<[u8]>, args: &[&str], words: &[&str]
     let output = folder.join("out.wasm");
     let mut all = vec!["link".as_ref(), program.as_os_str(), "-o".as_ref(), output.as_os_str()];
     all.extend(args.iter().map(std::ffi::OsStr::new));
-    assert_refused(loader(all), words);
+    assert_refused(rootstock(all), words);
     let left: Vec<_> =
         std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left, ["program.wasm"]);

@@ -94,7 +94,7 @@ fn a_program_that_only_allocates_imports_nothing() {
     for gone in ["sort_out_dead_wrappers", "host_decref_handle", "poison_dead", "dlmalloc"] {
         assert!(!functions.iter().any(|(_, name)| name.contains(gone)), "{gone}");
     }
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert!(done.status.success(), "{}", text(&done.stderr));
 }
 
@@ -112,7 +112,7 @@ fn only_registering_needs_the_host() {
 #[track_caller]
 fn runs(test: &str, wat: &str, result: &str) {
     let (output, ..) = link_text(test, wat, &[]);
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert_eq!(text(&done.stdout).trim(), result);
 }

@@ -39,7 +39,7 @@ fn data_that_overlap() {
     for name in ["a.wat", "b.wat"] {
         std::fs::write(folder.join(name), data(r#"(data (global.get $base) "x")"#)).unwrap();
     }
-    let done = loader([
+    let done = rootstock([
         "link".as_ref(),
         folder.join("a.wat").as_os_str(),
         "-o".as_ref(),
@@ -139,7 +139,7 @@ fn a_program_without_the_runtime_is_linked_with_a_warning() {
         errors.contains("warning: ") && errors.contains("imports nothing from module `runtime`"),
         "{errors}"
     );
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert_eq!(text(&done.stdout), "5\n");
 }
 
@@ -149,7 +149,7 @@ fn outputs_that_cannot_be_written() {
     let program = folder.join("program.wat");
     std::fs::write(&program, ALLOC_ONLY).unwrap();
     let to = |output: &Path| {
-        loader(["link".as_ref(), program.as_os_str(), "-o".as_ref(), output.as_os_str()])
+        rootstock(["link".as_ref(), program.as_os_str(), "-o".as_ref(), output.as_os_str()])
     };
     assert_refused(
         to(&folder.join("no/such/out.wasm")),
@@ -172,6 +172,6 @@ fn outputs_that_cannot_be_written() {
     let module = folder.join("module.wasm");
     std::fs::write(&module, wasm(ALLOC_ONLY)).unwrap();
     link(&module, &module, &[]);
-    let again = loader(["link".as_ref(), module.as_os_str(), "-o".as_ref(), module.as_os_str()]);
+    let again = rootstock(["link".as_ref(), module.as_os_str(), "-o".as_ref(), module.as_os_str()]);
     assert_refused(again, &["linked with the runtime already"]);
 }

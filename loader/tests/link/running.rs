@@ -1,4 +1,4 @@
-//! That merged modules run, and what `loader run` says of them.
+//! That merged modules run, and what `rootstock run` says of them.
 
 use rootstock_host::wasmtime::{Trap, Val};
 use rootstock_host::{Config, Instance, Program};
@@ -24,7 +24,7 @@ pub(super) const START: &str = r#"(module
 fn the_start_function_runs() {
     for args in [&[][..], &["--prefix", "gc."]] {
         let (output, _, _) = link_text("start", START, args);
-        let done = loader(["run".as_ref(), output.as_os_str()]);
+        let done = rootstock(["run".as_ref(), output.as_os_str()]);
         assert_eq!(
             (text(&done.stdout).as_str(), done.status.code()),
             ("42\n", Some(0)),
@@ -40,7 +40,7 @@ fn a_start_function_that_traps_is_explained() {
         .replace("(global.set $state", "(drop (call $alloc (i32.const -1))) (global.set $state");
     for args in [&[][..], &["--export-runtime"]] {
         let (output, _, _) = link_text("start-trap", &wat, args);
-        let done = loader(["run".as_ref(), output.as_os_str()]);
+        let done = rootstock(["run".as_ref(), output.as_os_str()]);
         let errors = text(&done.stderr);
         assert_eq!(done.status.code(), Some(1), "{errors}");
         assert!(errors.contains("SIZE_TOO_LARGE") && errors.contains("!start at"), "{errors}");
@@ -59,7 +59,7 @@ fn active_segments_lie_where_the_globals_say() {
     );
     let (output, wasm, _) = link_text("active", &wat, &[]);
     assert_eq!(seen(&wasm).pages, 0x21, "as many pages as the data need");
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     assert_eq!(
         text(&done.stdout),
         format!("{}\n", u32::from(b'a') + u32::from(b'f')),
@@ -115,13 +115,13 @@ fn programs_share_a_runtime() {
     let with = format!("lib={}", library.display());
     let (wasm, _) = link(&program, &folder.join("out.wasm"), &["--with", &with]);
     assert_eq!(seen(&wasm).exported()[..2], ["main", "memory"]);
-    let merged = loader(["run".as_ref(), folder.join("out.wasm").as_os_str()]);
-    let apart = loader(["run", program.to_str().unwrap(), "--with", &with]);
+    let merged = rootstock(["run".as_ref(), folder.join("out.wasm").as_os_str()]);
+    let apart = rootstock(["run", program.to_str().unwrap(), "--with", &with]);
     // the start functions run in the order of the modules
     assert_eq!(text(&merged.stdout), "1\n2\n42\n", "{}", text(&merged.stderr));
     assert_eq!(text(&apart.stdout), text(&merged.stdout));
 
-    let twice = loader([
+    let twice = rootstock([
         "link",
         program.to_str().unwrap(),
         "-o",
@@ -134,7 +134,7 @@ fn programs_share_a_runtime() {
     assert_refused(twice, &["has the module name `lib` already", "NAME=FILE"]);
     let missing = program.with_file_name("missing.wat");
     std::fs::write(&missing, r#"(module (import "lib" "pairs" (func)))"#).unwrap();
-    let done = loader(["link", missing.to_str().unwrap(), "-o", "never.wasm", "--with", &with]);
+    let done = rootstock(["link", missing.to_str().unwrap(), "-o", "never.wasm", "--with", &with]);
     assert_refused(done, &["imports lib.pairs", "did you mean `pair`?"]);
 }
 
@@ -143,7 +143,7 @@ fn a_linked_program_runs_within_the_same_limits() {
     let (output, _, _) =
         link_text("limits", &ALLOC_ONLY.replace("(i32.const 16)", "(i32.const 0x4000000)"), &[]);
     let run = |args: &[&str]| {
-        let done = loader(["run", output.to_str().unwrap()].iter().chain(args));
+        let done = rootstock(["run", output.to_str().unwrap()].iter().chain(args));
         (done.status.code(), text(&done.stderr))
     };
     let (code, errors) = run(&["--max-memory", "8MiB"]);
@@ -169,7 +169,7 @@ fn a_linked_program_runs_within_the_same_limits() {
 #[test]
 fn a_linked_program_is_not_for_the_doctor() {
     let (output, _, _) = link_text("doctor", ALLOC_ONLY, &[]);
-    assert_refused(loader(["doctor".as_ref(), output.as_os_str()]), &["it cannot be watched"]);
+    assert_refused(rootstock(["doctor".as_ref(), output.as_os_str()]), &["it cannot be watched"]);
 }
 
 /// An error that the runtime stored earlier is not the reason of a trap of the program's own.
@@ -179,7 +179,7 @@ fn a_trap_of_the_programs_own_is_not_the_runtimes() {
         (import "runtime" "try_alloc" (func $try (param i32) (result i32)))
         (func (export "main") (drop (call $try (i32.const -1))) unreachable))"#;
     let (output, _, _) = link_text("own-trap", wat, &[]);
-    let done = loader(["run".as_ref(), output.as_os_str()]);
+    let done = rootstock(["run".as_ref(), output.as_os_str()]);
     let errors = text(&done.stderr);
     assert_eq!(done.status.code(), Some(1));
     assert!(errors.contains("`unreachable`") && !errors.contains("SIZE_TOO_LARGE"), "{errors}");
@@ -204,11 +204,11 @@ fn the_optimiser_is_called_where_it_is_installed() {
         let seen = seen(&wasm);
         assert_eq!(!seen.functions.is_empty(), !args.contains(&"--strip"));
         assert!(seen.custom(".debug_line").is_none());
-        let done = loader(["run".as_ref(), output.as_os_str()]);
+        let done = rootstock(["run".as_ref(), output.as_os_str()]);
         assert_eq!(text(&done.stdout), "42\n", "{args:?}: {}", text(&done.stderr));
         if args.contains(&"gc.") {
             let run = ["run", output.to_str().unwrap(), "--eager", "--poison", "--verify"];
-            assert_eq!(text(&loader(run).stdout), "42\n");
+            assert_eq!(text(&rootstock(run).stdout), "42\n");
         }
     }
 }
@@ -247,7 +247,7 @@ fn an_optimiser_that_is_missing_or_fails() {
         }
     }
     assert!(!folder.join("out.wasm").exists());
-    let level = loader(["link", program.to_str().unwrap(), "-o", "never.wasm", "-O=9"]);
+    let level = rootstock(["link", program.to_str().unwrap(), "-o", "never.wasm", "-O=9"]);
     assert_eq!(level.status.code(), Some(2));
     assert!(text(&level.stderr).contains("possible values: 0, 1, 2, 3, 4, s, z"));
 }

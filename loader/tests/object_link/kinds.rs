@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rootstock_host::ErrorCode;
 use runtime::verify::Invariant;
 
-use super::linker::{LOADER, RUST_LLD, SDK, memory_map, sources, temporary};
+use super::linker::{ROOTSTOCK, RUST_LLD, SDK, memory_map, sources, temporary};
 use super::running::{Running, Trapped};
 
 /// Whether a command is there; if not, the test leaves out what needs it.
@@ -342,11 +342,11 @@ fn a_jump_pops_its_roots() {
 }
 
 #[test]
-fn loader_run_says_that_memory_is_short() {
+fn rootstock_run_says_that_memory_is_short() {
     let fixed = ["--initial-memory=4194304", "--max-memory=4194304"];
     for module in modules("memory.c", &[], &fixed) {
         let run = |n: &str| {
-            let mut command = Command::new(LOADER);
+            let mut command = Command::new(ROOTSTOCK);
             command.arg("run").arg(&module).args(["--invoke", "sum", n]);
             command.output().expect("the command runs")
         };

@@ -1,4 +1,4 @@
-//! The folder that `loader sdk` writes, the two compilers, and the linker that comes with Rust.
+//! The folder that `rootstock sdk` writes, the two compilers, and the linker that comes with Rust.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The command under test.
-pub(super) const LOADER: &str = env!("CARGO_BIN_EXE_rootstock");
+pub(super) const ROOTSTOCK: &str = env!("CARGO_BIN_EXE_rootstock");
 
 /// The folder that the command has written.
 pub(super) static SDK: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = temporary("sdk");
-    let output = Command::new(LOADER).arg("sdk").arg(&folder).output().expect("the command runs");
+    let output =
+        Command::new(ROOTSTOCK).arg("sdk").arg(&folder).output().expect("the command runs");
     assert!(output.status.success(), "{output:?}");
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         assert!(Path::new(line).is_file(), "{line}");

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rootstock_host::wasmtime::{Engine, Instance, Module, Store};
 
-use super::linker::{LOADER, linked_rust};
+use super::linker::{ROOTSTOCK, linked_rust};
 
 /// What the programs share: allocation until some collections have come.
 const COMMON: &str = r#"
@@ -126,7 +126,7 @@ pub extern "C" fn result() -> u32 {
 }"#;
     for module in linked_rust("wrapping", &format!("{COMMON}{program}"), &["result"]) {
         let run =
-            Command::new(LOADER).arg("run").arg(&module).args(["--invoke", "result"]).output();
+            Command::new(ROOTSTOCK).arg("run").arg(&module).args(["--invoke", "result"]).output();
         let run = run.expect("the command runs");
         assert_eq!(run.status.code(), Some(2));
         let error = String::from_utf8_lossy(&run.stderr);

@@ -7,7 +7,7 @@ use std::process::Command;
 use rootstock_host::{ErrorCode, with_stack};
 use runtime::verify::Invariant;
 
-use super::linker::{LOADER, Language, RUST_LLD, link, memory_map, system_lld, temporary};
+use super::linker::{Language, ROOTSTOCK, RUST_LLD, link, memory_map, system_lld, temporary};
 use super::running::{Running, Trapped};
 
 /// The syllables of both programs.
@@ -204,14 +204,14 @@ fn a_linear_stack_that_reaches_the_data_is_refused_by_the_linker() {
     assert!(errors.contains("--global-base cannot be less than stack size"), "{errors}");
 }
 
-/// `loader run` has the same options, reports and host for a module that `wasm-ld` linked.
+/// `rootstock run` has the same options, reports and host for a module that `wasm-ld` linked.
 #[test]
-fn loader_run_knows_the_module() {
+fn rootstock_run_knows_the_module() {
     for language in Language::all() {
         let file = temporary(&format!("run-{language:?}.wasm"));
         std::fs::write(&file, module(&RUST_LLD, language, &[&memory_map()])).unwrap();
         let run = |arguments: &[&str]| {
-            let output = Command::new(LOADER).arg("run").arg(&file).args(arguments).output();
+            let output = Command::new(ROOTSTOCK).arg("run").arg(&file).args(arguments).output();
             let output = output.expect("the command runs");
             let text = [output.stdout, output.stderr].concat();
             (output.status.code(), String::from_utf8_lossy(&text).into_owned())

@@ -259,7 +259,7 @@ fn the_version_is_the_pages() {
         .find(|row| code(&row[0]) == "gc_abi_version")
         .expect("a row");
     assert_eq!(row[2], ABI_VERSION.to_string());
-    // the loader instantiates no runtime of another version
+    // the host instantiates no runtime of another version
     Instance::new(&rootstock_host::Config::default())
         .expect("the built runtime has the version of the tables");
 }

@@ -1,7 +1,7 @@
 //! Whole programs, as a compiler emits them, with what the runtime must make of each.
 //!
 //! This file is two modules of the suite: `guests` instantiates a program beside the runtime, and `guests_merged` runs
-//! the one module that `loader link` makes of both.
+//! the one module that `rootstock link` makes of both.
 
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;

@@ -1,11 +1,11 @@
-//! The runtime against the oracle, an independent model of it in the loader's library: random programs, and those of
+//! The runtime against the oracle, an independent model of it in `rootstock-trials`: random programs, and those of
 //! `tests/replays`, each of which a broken runtime, or the oracle itself, has failed once.
 
 use std::path::Path;
 
 use rootstock_trials::oracle::{self, Coverage, Op, Subject};
 
-/// Enough to do everything at least once; `loader fuzz` is for more.
+/// Enough to do everything at least once; `rootstock fuzz` is for more.
 const CASES: u64 = 70;
 
 #[test]

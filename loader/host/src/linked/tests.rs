@@ -81,7 +81,7 @@ fn the_version_a_program_requires_is_compared_first() {
     assert!(matches!(error, Error::AbiVersion { expected: 1, found: 2, .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "test.wat (gc_abi_required) has version 2 of the ABI; this loader speaks version 1"
+        "test.wat (gc_abi_required) has version 2 of the ABI; this build of Rootstock speaks version 1"
     );
     let text = refusal(instantiate(&program(1)));
     assert!(text.contains("there is no module `nowhere`"), "{text}");

@@ -58,7 +58,7 @@ pub(super) fn for_programs(library: &[u8], exports: &[&str], on_demand: &[&str])
             }
         });
         let contents = contents.ok().flatten()?;
-        // The groups of phases are for `loader link`.
+        // The groups of phases are for `rootstock link`.
         let contents = symbols::empty_section(&contents, PHASES_SECTION).unwrap_or(contents);
         Some(Changed { contents, added, removed })
     })

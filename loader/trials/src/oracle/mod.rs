@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`case`] makes up and runs the random program of a seed and a number; [`run`] runs a given one; [`shrink`] makes a
-//! failing one short. `loader fuzz` and `loader replay` are these on the command line.
+//! failing one short. `rootstock fuzz` and `rootstock replay` are these on the command line.
 
 mod check;
 mod coverage;

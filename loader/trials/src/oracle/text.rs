@@ -1,4 +1,4 @@
-//! Programs as text: what a failing case is written as, and what `loader replay` reads.
+//! Programs as text: what a failing case is written as, and what `rootstock replay` reads.
 //!
 //! ```text
 //! rootstock replay 1           # the first line; the rest of a line after # is a comment

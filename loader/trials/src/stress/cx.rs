@@ -20,7 +20,7 @@ pub(super) enum Failure {
     Check(String),
     /// The runtime trapped, or the host side failed, where it must not.
     #[error(transparent)]
-    Loader(#[from] Error),
+    Host(#[from] Error),
     /// The driver program could not be run.
     #[error(transparent)]
     Guest(#[from] wasmtime::Error),

@@ -1,4 +1,4 @@
-;; The driver of `loader stress`: loops inside wasm against the runtime's exports, as a compiled
+;; The driver of `rootstock stress`: loops inside wasm against the runtime's exports, as a compiled
 ;; program would. Roots are pushed inline, slots are overwritten in place, handles come from the
 ;; host. Values that are stored beside pointers are odd, so that no word but a pointer can be the
 ;; base address of an object and live objects can be counted exactly.

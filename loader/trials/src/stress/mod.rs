@@ -48,7 +48,7 @@ pub struct Scenario {
     run: fn(&mut Cx) -> Result<Finished, Failure>,
 }
 
-/// All scenarios, in the order in which `loader stress` runs them.
+/// All scenarios, in the order in which `rootstock stress` runs them.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "wrap-burst",

@@ -6,7 +6,7 @@ import { adapted, assemble, client, rootstock, stock } from '../rootstock/build.
 import { bindingsTests } from './bindings.mjs';
 import { compilerTests } from './compiler.mjs';
 import { Running } from '../rootstock/host.mjs';
-import { loader, mergedFile, mergedModule, programFile, programModule, programs, stockModule } from './programs.mjs';
+import { rootstock, mergedFile, mergedModule, programFile, programModule, programs, stockModule } from './programs.mjs';
 import { Report, check, same } from './report.mjs';
 
 const { values: options } = parseArgs({ options: { only: { type: 'string', default: '' } } });
@@ -24,9 +24,9 @@ function twice(running, argument, first) {
     return running.call(argument);
 }
 
-/** What `loader run` says to a program. */
+/** What `rootstock run` says to a program. */
 async function inWasmtime(name, argument, flags = [], file = programFile(name)) {
-    const { status, stdout, stderr } = spawnSync(loader, ['run', await file, '--invoke', 'main', String(argument), ...flags], {
+    const { status, stdout, stderr } = spawnSync(rootstock, ['run', await file, '--invoke', 'main', String(argument), ...flags], {
         encoding: 'utf8',
     });
     return { status, stdout: stdout.trimEnd(), stderr };

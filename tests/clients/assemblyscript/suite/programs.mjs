@@ -105,7 +105,7 @@ export function mergedFile(name) {
     return once(`merged file ${name}`, async () => {
         const file = await programFile(name);
         const merged = file.replace(/\.wasm$/, '.merged.wasm');
-        execFileSync(loader, ['link', file, '-o', merged, '--export-runtime', '--runtime', runtimePath]);
+        execFileSync(rootstock, ['link', file, '-o', merged, '--export-runtime', '--runtime', runtimePath]);
         return merged;
     });
 }
@@ -115,5 +115,5 @@ export function mergedModule(name) {
     return once(`merged ${name}`, async () => new WebAssembly.Module(readFileSync(await mergedFile(name))));
 }
 
-/** The loader's command. */
-export const loader = process.env.ROOTSTOCK_LOADER ?? join(target, 'debug/rootstock');
+/** The command `rootstock`. */
+export const rootstock = process.env.ROOTSTOCK_COMMAND ?? join(target, 'debug/rootstock');

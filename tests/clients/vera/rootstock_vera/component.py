@@ -6,7 +6,7 @@ WASI. For what WASI hands over, the emitter sets an arena of 64 KiB apart betwee
 may not call out.
 
 Two things change. The arena lies where static data end, and ``gc_init`` is told its end. And the binary's main
-module, which imports the runtime, is replaced by what ``loader link`` makes of it.
+module, which imports the runtime, is replaced by what ``rootstock link`` makes of it.
 """
 
 from __future__ import annotations

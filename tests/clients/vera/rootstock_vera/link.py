@@ -70,7 +70,7 @@ def default_runtime() -> Path:
 
 
 def merge(program: bytes, runtime: RuntimeModule, decref: str | None = None) -> bytes:
-    """One module that needs no other: what ``loader link`` makes of a program.
+    """One module that needs no other: what ``rootstock link`` makes of a program.
 
     With ``decref`` it is for a component, which no host asks anything: the runtime's exports are left out, and its
     notifications go to the export of that name.
@@ -123,10 +123,10 @@ def _import_section(module: bytes) -> tuple[int, int]:
 
 
 def _linker(program: Path, runtime: Path, merged: Path, decref: str | None) -> list[str]:
-    """The command that merges: ``loader link``."""
-    loader = Path(os.environ.get("ROOTSTOCK_LOADER") or _TARGET / "release" / "rootstock")
-    if not loader.exists():
-        raise LinkError(f"there is no {loader} to merge the program with; "
+    """The command that merges: ``rootstock link``."""
+    command = Path(os.environ.get("ROOTSTOCK_COMMAND") or _TARGET / "release" / "rootstock")
+    if not command.exists():
+        raise LinkError(f"there is no {command} to merge the program with; "
                         "cargo build --release -p rootstock makes it")
     how = ["--decref", decref] if decref else ["--prefix", RUNTIME_EXPORT_PREFIX]
-    return [str(loader), "link", str(program), "--runtime", str(runtime), *how, "-o", str(merged)]
+    return [str(command), "link", str(program), "--runtime", str(runtime), *how, "-o", str(merged)]
