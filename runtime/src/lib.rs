@@ -118,12 +118,12 @@ fn alloc_slow_or_trap(size: u32, atomic: bool) -> Addr {
 }
 
 #[inline(always)]
-fn alloc_or_trap(size: u32, atomic: bool) -> u32 {
+fn alloc_or_trap(size: u32, atomic: bool) -> Addr {
     // SAFETY: as in `with`, which is not used here because it would not be inlined.
     let runtime = unsafe { &mut *INSTANCE.0.get() };
     match runtime.alloc_fast(size, atomic) {
-        Some(object) => object.get(),
-        None => alloc_slow_or_trap(size, atomic).get(),
+        Some(object) => object,
+        None => alloc_slow_or_trap(size, atomic),
     }
 }
 
@@ -133,18 +133,18 @@ extern "C" fn gc_abi_version() -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_init(static_end: u32) {
+extern "C" fn gc_init(static_end: Addr) {
     enter();
     or_trap(Import.with(|runtime| runtime.init(static_end)));
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn alloc(size: u32) -> u32 {
+extern "C" fn alloc(size: u32) -> Addr {
     alloc_or_trap(size, false)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn alloc_atomic(size: u32) -> u32 {
+extern "C" fn alloc_atomic(size: u32) -> Addr {
     alloc_or_trap(size, true)
 }
 
@@ -154,26 +154,26 @@ extern "C" fn gc_run(size: u32, atomic: u32) -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn try_alloc(size: u32) -> u32 {
-    alloc_slow(size, false).get()
+extern "C" fn try_alloc(size: u32) -> Addr {
+    alloc_slow(size, false)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn try_alloc_atomic(size: u32) -> u32 {
-    alloc_slow(size, true).get()
+extern "C" fn try_alloc_atomic(size: u32) -> Addr {
+    alloc_slow(size, true)
 }
 
 /// Registers when it takes more than an entry.
 #[cold]
 #[inline(never)]
-fn register_slow(ptr: u32, kind: u32, handle: u32) -> Result<(), Failed> {
+fn register_slow(ptr: Addr, kind: u32, handle: u32) -> Result<(), Failed> {
     try_enter()?;
     // Calls the export again, so that there is one copy of what it does.
     host::register_slow(&Import, ptr, || register_wrapper(ptr, kind, handle))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn register_wrapper(ptr: u32, kind: u32, handle: u32) {
+extern "C" fn register_wrapper(ptr: Addr, kind: u32, handle: u32) {
     // SAFETY: as in `with`, which is not used here because it would not be inlined.
     let runtime = unsafe { &mut *INSTANCE.0.get() };
     if !runtime.register_fast(ptr, kind, handle) {
@@ -182,7 +182,7 @@ extern "C" fn register_wrapper(ptr: u32, kind: u32, handle: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn try_register_wrapper(ptr: u32, kind: u32, handle: u32) -> u32 {
+extern "C" fn try_register_wrapper(ptr: Addr, kind: u32, handle: u32) -> u32 {
     match register_slow(ptr, kind, handle) {
         Ok(()) => 0,
         Err(_) => gc_last_error(),
@@ -190,20 +190,20 @@ extern "C" fn try_register_wrapper(ptr: u32, kind: u32, handle: u32) -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn register_wrapper_sized(ptr: u32, kind: u32, handle: u32, external_bytes: u32) {
+extern "C" fn register_wrapper_sized(ptr: Addr, kind: u32, handle: u32, external_bytes: u32) {
     register_wrapper(ptr, kind, handle);
     Import.with(|runtime| runtime.set_external(external_bytes));
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn release_wrapper(ptr: u32) -> u32 {
+extern "C" fn release_wrapper(ptr: Addr) -> u32 {
     enter();
     u32::from(or_trap(host::release(&Import, ptr)))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_wrapper(ptr: u32) -> u32 {
-    Import.with(|runtime| runtime.wrapper(ptr)).get()
+extern "C" fn gc_wrapper(ptr: Addr) -> Addr {
+    Import.with(|runtime| runtime.wrapper(ptr))
 }
 
 #[unsafe(no_mangle)]
@@ -225,25 +225,25 @@ extern "C" fn gc_shutdown() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_add_roots(start: u32, end: u32) {
+extern "C" fn gc_add_roots(start: Addr, end: Addr) {
     enter();
     or_trap(Import.with(|runtime| runtime.add_roots(start, end)));
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_remove_roots(start: u32, end: u32) {
+extern "C" fn gc_remove_roots(start: Addr, end: Addr) {
     enter();
     or_trap(Import.with(|runtime| runtime.remove_roots(start, end)));
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_pin(ptr: u32) {
+extern "C" fn gc_pin(ptr: Addr) {
     enter();
     or_trap(Import.with(|runtime| runtime.pin(ptr)));
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_unpin(ptr: u32) {
+extern "C" fn gc_unpin(ptr: Addr) {
     enter();
     or_trap(Import.with(|runtime| runtime.unpin(ptr)));
 }
@@ -267,8 +267,8 @@ extern "C" fn gc_stack_free(stack: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_stack_end() -> u32 {
-    Import.with(|runtime| runtime.stack_end()).get()
+extern "C" fn gc_stack_end() -> Addr {
+    Import.with(|runtime| runtime.stack_end())
 }
 
 #[unsafe(no_mangle)]
@@ -282,12 +282,12 @@ extern "C" fn gc_stat(id: u32) -> i64 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_base(ptr: u32) -> u32 {
-    Import.with(|runtime| runtime.base(ptr)).get()
+extern "C" fn gc_base(ptr: Addr) -> Addr {
+    Import.with(|runtime| runtime.base(ptr))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn gc_size(ptr: u32) -> u32 {
+extern "C" fn gc_size(ptr: Addr) -> u32 {
     Import.with(|runtime| runtime.size(ptr))
 }
 

@@ -6,7 +6,6 @@
 //! ```
 
 use crate::addr::{Addr, BLOCKS_PER_PAGE, blocks_for};
-use crate::block::Kind;
 use crate::error::ErrorCode;
 use crate::memory::Memory;
 use crate::options::GcOption;
@@ -20,7 +19,7 @@ impl<M: Memory> Runtime<M> {
         if size > MAX_TABLE {
             return None;
         }
-        self.runs[usize::from(self.classes.twice_class_of(size) | u8::from(atomic))].take()
+        self.runs[self.classes.kind_of(size, atomic).index()].take()
     }
 
     /// Allocates, whatever it takes; null, with the reason stored, if it cannot be done.
@@ -65,11 +64,7 @@ impl<M: Memory> Runtime<M> {
         if size > MAX_SMALL {
             return self.alloc_large(size, atomic);
         }
-        let kind = if size <= MAX_TABLE {
-            Kind::from_byte(self.classes.twice_class_of(size) | u8::from(atomic))
-        } else {
-            Kind::small(Class::of(size), atomic)
-        };
+        let kind = self.classes.kind_of(size, atomic);
         if let Some(cell) = self.runs[kind.index()].take() {
             return cell;
         }

@@ -69,6 +69,12 @@ impl Kind {
         Self(2 * class.index() + atomic as u32)
     }
 
+    /// The kind of the cells that serve a request of `size` bytes; for one above `MAX_SMALL` it is [`Self::END`], or one more.
+    #[inline]
+    pub const fn of_size(size: u32, atomic: bool) -> Self {
+        Self::small(Class::of(size), atomic)
+    }
+
     /// The kind with this number.
     #[inline(always)]
     pub const fn from_byte(byte: u8) -> Self {

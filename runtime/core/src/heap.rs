@@ -284,8 +284,8 @@ impl<M: Memory> Runtime<M> {
     ///
     /// `INIT_TWICE` if the heap is in use or another end was told; `HEAP_EXHAUSTED` if memory
     /// cannot reach `static_end`.
-    pub fn init(&mut self, static_end: u32) -> Result<(), Failed> {
-        let end = Addr::new(static_end).max(self.mem.regions().program_base);
+    pub fn init(&mut self, static_end: Addr) -> Result<(), Failed> {
+        let end = static_end.max(self.mem.regions().program_base);
         if !self.static_end.is_null() || !self.heap.lo.is_none() {
             let known = self.heap_start();
             if end != known {
@@ -296,7 +296,7 @@ impl<M: Memory> Runtime<M> {
         let size = self.mem.pages();
         let ceiling = self.option(GcOption::MaxPages);
         if pages > size && (pages > ceiling || self.mem.grow(pages - size).is_none()) {
-            return Err(self.fail(ErrorCode::HeapExhausted, static_end));
+            return Err(self.fail(ErrorCode::HeapExhausted, static_end.get()));
         }
         self.static_end = end;
         Ok(())

@@ -49,7 +49,7 @@ pub fn alloc<H: Host>(host: &H, size: u32, atomic: bool) -> Addr {
 /// # Errors
 ///
 /// As [`register_slow`].
-pub fn register<H: Host>(host: &H, ptr: u32, kind: u32, handle: u32) -> Result<(), Failed> {
+pub fn register<H: Host>(host: &H, ptr: Addr, kind: u32, handle: u32) -> Result<(), Failed> {
     let fast = || host.with(|runtime| runtime.register_fast(ptr, kind, handle));
     if fast() { Ok(()) } else { register_slow(host, ptr, || _ = fast()) }
 }
@@ -62,9 +62,9 @@ pub fn register<H: Host>(host: &H, ptr: u32, kind: u32, handle: u32) -> Result<(
 /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with; `WRAP_TABLE_FULL` if the
 /// table is at its limit and all entries are alive, `HEAP_EXHAUSTED` if there is no memory for a
 /// larger one.
-pub fn register_slow<H: Host>(host: &H, ptr: u32, again: impl FnOnce()) -> Result<(), Failed> {
+pub fn register_slow<H: Host>(host: &H, ptr: Addr, again: impl FnOnce()) -> Result<(), Failed> {
     let prepared = host.with(|runtime| runtime.register_prepare(ptr));
-    host.notify_pending(Addr::new(ptr));
+    host.notify_pending(ptr);
     prepared?;
     host.with(|runtime| runtime.register_ready(ptr))?;
     again();
@@ -77,11 +77,11 @@ pub fn register_slow<H: Host>(host: &H, ptr: u32, again: impl FnOnce()) -> Resul
 /// # Errors
 ///
 /// `NOT_AN_OBJECT`.
-pub fn release<H: Host>(host: &H, ptr: u32) -> Result<bool, Failed> {
+pub fn release<H: Host>(host: &H, ptr: Addr) -> Result<bool, Failed> {
     if !host.with(|runtime| runtime.release(ptr))? {
         return Ok(false);
     }
-    let level = host.with(|runtime| runtime.begin_telling(Addr::new(ptr)));
+    let level = host.with(|runtime| runtime.begin_telling(ptr));
     tell_one(host);
     if level != 0 {
         host.with(|runtime| runtime.end_telling(level));

@@ -24,7 +24,7 @@
 //! | `roots`, `stacks`, `root_table`, `mark` | where it starts; what it reaches |
 //! | `wrap_table`, `wrap_index`, `tell` | wrappers, and how the host hears of their death |
 //! | [`sweep`] | what becomes of the rest |
-//! | `tables` | memory for the collector's own tables |
+//! | `tables`, `probe` | memory for the collector's own tables; the search in those that hash |
 //! | [`verify`] | every invariant, checked |
 //! | `entry` | the first use, and an interrupted collection |
 //! | [`runtime`] | the state of all these |
@@ -52,6 +52,7 @@ pub mod native;
 pub mod options;
 mod pace;
 pub mod phases;
+mod probe;
 mod register;
 mod root_table;
 mod roots;

@@ -8,12 +8,12 @@ use crate::runtime::Runtime;
 
 impl<M: Memory> Runtime<M> {
     /// The base of the object that an address lies in; null if there is none.
-    pub fn base(&self, ptr: u32) -> Addr {
-        self.base_of(Addr::new(ptr))
+    pub fn base(&self, ptr: Addr) -> Addr {
+        self.base_of(ptr)
     }
 
     /// The usable size of the object that an address lies in, in bytes; 0 if there is none.
-    pub fn size(&self, ptr: u32) -> u32 {
+    pub fn size(&self, ptr: Addr) -> u32 {
         let base = self.base(ptr);
         if base.is_null() { 0 } else { self.size_of(base) }
     }

@@ -15,17 +15,17 @@ impl<M: Memory> Runtime<M> {
     /// Registers a wrapper if that is only a matter of its entry; `false` if it was not, and nothing
     /// has changed.
     #[inline(always)]
-    pub fn register_fast(&mut self, ptr: u32, kind: u32, handle: u32) -> bool {
+    pub fn register_fast(&mut self, ptr: Addr, kind: u32, handle: u32) -> bool {
         let entry = self.wraps.live;
         if entry >= self.wraps.plain {
             return false;
         }
-        let place = self.place_of_inline(Addr::new(ptr));
+        let place = self.place_of_inline(ptr);
         if place == Place::NONE || place.is_marked(&self.mem) {
             return false;
         }
         let at = self.wrap_entry(entry);
-        self.mem.store32(at, 0, ptr);
+        self.mem.store32(at, 0, ptr.get());
         self.mem.store32(at, 4, kind);
         self.mem.store32(at, 8, handle);
         self.mem.store32(at, 12, 0);
@@ -42,10 +42,10 @@ impl<M: Memory> Runtime<M> {
     /// # Errors
     ///
     /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`, and what a collection fails with.
-    pub(crate) fn register_prepare(&mut self, ptr: u32) -> Result<(), Failed> {
+    pub(crate) fn register_prepare(&mut self, ptr: Addr) -> Result<(), Failed> {
         self.enter_or_fail()?;
         self.expect_unregistered(ptr)?;
-        self.make_room(Addr::new(ptr))
+        self.make_room(ptr)
     }
 
     /// Fails if there is no object at `ptr`, or if it has an entry.
@@ -54,9 +54,9 @@ impl<M: Memory> Runtime<M> {
     ///
     /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`.
     #[inline(never)]
-    fn expect_unregistered(&mut self, ptr: u32) -> Result<(), Failed> {
-        if self.expect_place(Addr::new(ptr))?.is_marked(&self.mem) {
-            return Err(self.fail(ErrorCode::AlreadyRegistered, ptr));
+    fn expect_unregistered(&mut self, ptr: Addr) -> Result<(), Failed> {
+        if self.expect_place(ptr)?.is_marked(&self.mem) {
+            return Err(self.fail(ErrorCode::AlreadyRegistered, ptr.get()));
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl<M: Memory> Runtime<M> {
     ///
     /// `NOT_AN_OBJECT`, `ALREADY_REGISTERED`; `WRAP_TABLE_FULL` if the table is at its limit and all
     /// entries are alive; `HEAP_EXHAUSTED` if there is no memory for a larger table.
-    pub(crate) fn register_ready(&mut self, ptr: u32) -> Result<(), Failed> {
+    pub(crate) fn register_ready(&mut self, ptr: Addr) -> Result<(), Failed> {
         self.expect_unregistered(ptr)?;
         let limit = self.option(GcOption::WrapLimit);
         let entry = self.wraps.live;
@@ -142,28 +142,26 @@ impl<M: Memory> Runtime<M> {
     /// # Errors
     ///
     /// `NOT_AN_OBJECT`.
-    pub fn release(&mut self, ptr: u32) -> Result<bool, Failed> {
+    pub fn release(&mut self, ptr: Addr) -> Result<bool, Failed> {
         self.enter_or_fail()?;
-        let object = Addr::new(ptr);
-        let place = self.expect_place(object)?;
+        let place = self.expect_place(ptr)?;
         if !place.is_marked(&self.mem) {
             return Ok(false);
         }
         self.wraps.plain = 0;
-        let entry = self.find_wrapper(object);
+        let entry = self.find_wrapper(ptr);
         place.clear_mark(&mut self.mem);
         self.remove_entry(entry);
         Ok(true)
     }
 
     /// Where the kind and the handle of an object's entry are; null if it has none.
-    pub fn wrapper(&mut self, ptr: u32) -> Addr {
-        let object = Addr::new(ptr);
-        let place = self.place_of(object);
+    pub fn wrapper(&mut self, ptr: Addr) -> Addr {
+        let place = self.place_of(ptr);
         if self.collecting || place == Place::NONE || !place.is_marked(&self.mem) {
             return Addr::NULL;
         }
-        let entry = self.find_wrapper(object);
+        let entry = self.find_wrapper(ptr);
         // There may be an index now, which is to be kept up to date.
         self.wraps.plain = 0;
         self.wrap_entry(entry).plus(4)

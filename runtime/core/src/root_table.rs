@@ -8,13 +8,13 @@
 //! stack:  (base, 0)        where it was left                limit
 //! ```
 //!
-//! The table has open addressing with linear probing, and a power of two as its capacity. A first word of 0
-//! is an empty slot. An entry whose value is 0 holds nothing, and stays until the table is next rebuilt, so
+//! The table has open addressing (`probe`). A first word of 0 is an empty slot. An entry whose value is 0 holds nothing, and stays until the table is next rebuilt, so
 //! that each operation is a matter of a few slots whatever the order of the others.
 
 use crate::addr::Addr;
 use crate::error::{ErrorCode, Failed};
 use crate::memory::Memory;
+use crate::probe::probe;
 use crate::runtime::Runtime;
 
 const ENTRY: u32 = 16;
@@ -51,23 +51,12 @@ impl RootTable {
 
     /// The slot of a key, or the empty one where it would go. There is an empty one.
     fn find<M: Memory>(self, mem: &M, key: u64) -> Addr {
-        let mask = self.capacity - 1;
-        let mut slot = hash(key) & mask;
-        loop {
-            let entry = self.at.plus(slot * ENTRY);
-            let found = mem.load64(entry, 0);
-            if found == key || found as u32 == 0 {
-                return entry;
-            }
-            slot = (slot + 1) & mask;
-        }
+        let entry = |slot: u32| self.at.plus(slot * ENTRY);
+        entry(probe(self.capacity, key, |slot| {
+            let found = mem.load64(entry(slot), 0);
+            found == key || found as u32 == 0
+        }))
     }
-}
-
-/// Spreads a key: Fibonacci hashing (Knuth, volume 3, 6.4), whose good bits are the upper ones.
-const fn hash(key: u64) -> u32 {
-    let product = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (product >> 32) as u32 ^ (product >> 48) as u32
 }
 
 impl<M: Memory> Runtime<M> {

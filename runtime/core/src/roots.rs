@@ -31,8 +31,8 @@ impl Roots {
     }
 }
 
-fn range(start: u32, end: u32) -> u64 {
-    u64::from(end) << 32 | u64::from(start)
+fn range(start: Addr, end: Addr) -> u64 {
+    u64::from(end.get()) << 32 | u64::from(start.get())
 }
 
 impl<M: Memory> Runtime<M> {
@@ -121,10 +121,11 @@ impl<M: Memory> Runtime<M> {
     ///
     /// `BAD_RANGE` if it is empty, misaligned or outside memory; `HEAP_EXHAUSTED` if there is no
     /// memory to note it.
-    pub fn add_roots(&mut self, start: u32, end: u32) -> Result<(), Failed> {
-        let pages = end.div_ceil(PAGE_SIZE);
-        if start >= end || (start | end) & 3 != 0 || pages > self.mem.pages() {
-            return Err(self.fail(ErrorCode::BadRange, start));
+    pub fn add_roots(&mut self, start: Addr, end: Addr) -> Result<(), Failed> {
+        let pages = end.get().div_ceil(PAGE_SIZE);
+        let aligned = start.is_aligned(4) && end.is_aligned(4);
+        if start >= end || !aligned || pages > self.mem.pages() {
+            return Err(self.fail(ErrorCode::BadRange, start.get()));
         }
         self.enter_or_fail()?;
         let entry = self.root_entry(Of::Ranges, range(start, end))?;
@@ -139,10 +140,10 @@ impl<M: Memory> Runtime<M> {
     /// # Errors
     ///
     /// `BAD_RANGE` if there is no such range.
-    pub fn remove_roots(&mut self, start: u32, end: u32) -> Result<(), Failed> {
+    pub fn remove_roots(&mut self, start: Addr, end: Addr) -> Result<(), Failed> {
         let entry = self.held_root(Of::Ranges, range(start, end));
         if entry.is_null() {
-            return Err(self.fail(ErrorCode::BadRange, start));
+            return Err(self.fail(ErrorCode::BadRange, start.get()));
         }
         let count = self.mem.load32(entry, VALUE);
         self.set_root(Of::Ranges, entry, count, count - 1);
@@ -155,10 +156,10 @@ impl<M: Memory> Runtime<M> {
     /// # Errors
     ///
     /// `NOT_AN_OBJECT`; `HEAP_EXHAUSTED` if there is no memory to note it.
-    pub fn pin(&mut self, ptr: u32) -> Result<(), Failed> {
+    pub fn pin(&mut self, ptr: Addr) -> Result<(), Failed> {
         self.enter_or_fail()?;
-        self.expect_place(Addr::new(ptr))?;
-        let entry = self.root_entry(Of::Pins, u64::from(ptr))?;
+        self.expect_place(ptr)?;
+        let entry = self.root_entry(Of::Pins, u64::from(ptr.get()))?;
         let count = self.mem.load32(entry, VALUE);
         self.set_root(Of::Pins, entry, count, count.saturating_add(1));
         Ok(())
@@ -169,12 +170,12 @@ impl<M: Memory> Runtime<M> {
     /// # Errors
     ///
     /// `UNPIN_UNDERFLOW` if the object has no pin; `NOT_AN_OBJECT` if it is none.
-    pub fn unpin(&mut self, ptr: u32) -> Result<(), Failed> {
+    pub fn unpin(&mut self, ptr: Addr) -> Result<(), Failed> {
         self.enter_or_fail()?;
-        self.expect_place(Addr::new(ptr))?;
-        let entry = self.held_root(Of::Pins, u64::from(ptr));
+        self.expect_place(ptr)?;
+        let entry = self.held_root(Of::Pins, u64::from(ptr.get()));
         if entry.is_null() {
-            return Err(self.fail(ErrorCode::UnpinUnderflow, ptr));
+            return Err(self.fail(ErrorCode::UnpinUnderflow, ptr.get()));
         }
         let count = self.mem.load32(entry, VALUE);
         self.set_root(Of::Pins, entry, count, count - 1);

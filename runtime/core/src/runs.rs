@@ -17,7 +17,6 @@ use crate::block::Kind;
 use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::runtime::Runtime;
-use crate::size_class::Class;
 
 /// Entries of the table of runs: one for each kind of small object, and so many that any byte is
 /// an index.
@@ -81,7 +80,7 @@ impl<M: Memory> Runtime<M> {
     /// it itself. It stays where it is; that of a large size is always empty.
     #[inline(always)]
     pub fn run_of(&self, size: u32, atomic: bool) -> *const u8 {
-        let kind = Kind::small(Class::of(size), atomic);
+        let kind = Kind::of_size(size, atomic);
         (&raw const self.runs[kind.index()]).cast()
     }
 

@@ -113,10 +113,13 @@ impl Lookup {
         }
     }
 
-    /// Twice the number of the smallest class that holds `size` bytes, at most [`MAX_TABLE`].
+    /// [`Kind::of_size`], looked up for a size of at most [`MAX_TABLE`].
     #[inline(always)]
-    pub fn twice_class_of(&self, size: u32) -> u8 {
-        self.twice[(size.wrapping_add(7) >> 3) as usize]
+    pub fn kind_of(&self, size: u32, atomic: bool) -> Kind {
+        if size > MAX_TABLE {
+            return Kind::of_size(size, atomic);
+        }
+        Kind::from_byte(self.twice[(size.wrapping_add(7) >> 3) as usize] | u8::from(atomic))
     }
 
     /// The number of the cell that holds the byte at `offset` of a block of a kind; also, how many

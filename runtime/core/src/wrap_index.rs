@@ -1,12 +1,16 @@
 //! From a wrapper to its entry in the wrap-table: for `release_wrapper`.
 //!
-//! A hash table of entry numbers plus one (0 is an empty slot), with linear probing. It is built
-//! when the first release after a collection needs it, and dropped by the next collection, which
-//! moves entries. Nothing is ever deleted from it: each find is checked against the entry itself. Without memory for it the wrap-table is searched from its end.
+//! A hash table (`probe`) of entry numbers plus one; 0 is an empty slot. It is built when the first release after a collection
+//! needs it, and dropped by the next collection, which moves entries. Nothing is ever deleted from it: each number found is
+//! checked against the entry itself. Without memory for it the wrap-table is searched from its end.
 
 use crate::addr::Addr;
 use crate::memory::Memory;
+use crate::probe::probe;
 use crate::runtime::Runtime;
+
+/// The number in an empty slot.
+const NO_ENTRY: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(crate) struct WrapIndex {
@@ -31,13 +35,6 @@ impl WrapIndex {
     }
 }
 
-/// Spreads an address over 32 bits: Fibonacci hashing (Knuth, volume 3, 6.4), whose good bits are
-/// the upper ones.
-pub(crate) const fn hash(ptr: Addr) -> u32 {
-    let product = (ptr.get() >> 3).wrapping_mul(0x9E37_79B1);
-    product ^ (product >> 15)
-}
-
 impl<M: Memory> Runtime<M> {
     /// The number of a wrapper's entry, which there is.
     pub(crate) fn find_wrapper(&mut self, ptr: Addr) -> u32 {
@@ -48,15 +45,9 @@ impl<M: Memory> Runtime<M> {
             }
             return entry;
         }
-        let mask = self.wraps.index.capacity - 1;
-        let mut slot = hash(ptr) & mask;
-        loop {
-            let entry = self.mem.load32(self.wraps.index.at, slot * 4).wrapping_sub(1);
-            if entry < self.wraps.live && self.wrap_ptr(entry) == ptr {
-                return entry;
-            }
-            slot = (slot + 1) & mask;
-        }
+        let is_entry_of = |entry: u32| entry < self.wraps.live && self.wrap_ptr(entry) == ptr;
+        let slot = self.probe_index(ptr, is_entry_of);
+        self.index_slot(slot)
     }
 
     /// Notes a new entry, if the index is valid.
@@ -73,17 +64,22 @@ impl<M: Memory> Runtime<M> {
     }
 
     fn put_in_index(&mut self, ptr: Addr, entry: u32) {
-        let mask = self.wraps.index.capacity - 1;
-        let mut slot = hash(ptr) & mask;
-        loop {
-            let at = self.wraps.index.at.plus(slot * 4);
-            if self.mem.load32(at, 0) == 0 {
-                self.mem.store32(at, 0, entry + 1);
-                self.wraps.index.used += 1;
-                return;
-            }
-            slot = (slot + 1) & mask;
-        }
+        let slot = self.probe_index(ptr, |held| held == NO_ENTRY);
+        self.mem.store32(self.wraps.index.at, slot * 4, entry + 1);
+        self.wraps.index.used += 1;
+    }
+
+    /// The first slot for an object at whose entry number the search ends.
+    #[inline(always)]
+    fn probe_index(&self, ptr: Addr, ends: impl Fn(u32) -> bool) -> u32 {
+        let key = u64::from(ptr.get());
+        probe(self.wraps.index.capacity, key, |slot| ends(self.index_slot(slot)))
+    }
+
+    /// The number of the entry that a slot holds, or [`NO_ENTRY`].
+    #[inline(always)]
+    fn index_slot(&self, slot: u32) -> u32 {
+        self.mem.load32(self.wraps.index.at, slot * 4).wrapping_sub(1)
     }
 
     fn build_index(&mut self) -> bool {

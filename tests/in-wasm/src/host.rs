@@ -65,12 +65,12 @@ impl Heap {
 
     /// Makes an object stand for a handle.
     pub fn register(&self, ptr: u32, kind: u32, handle: u32) -> Result<(), Failed> {
-        host::register(self, ptr, kind, handle)
+        host::register(self, Addr::new(ptr), kind, handle)
     }
 
     /// Disposes of a wrapper.
     pub fn release(&self, ptr: u32) -> Result<bool, Failed> {
-        host::release(self, ptr)
+        host::release(self, Addr::new(ptr))
     }
 
     /// Runs a collection.
@@ -104,7 +104,7 @@ impl Heap {
 
     /// The object that an address lies in, 0 if none.
     pub fn base(&self, ptr: u32) -> u32 {
-        self.with(|runtime| runtime.base(ptr)).get()
+        self.with(|runtime| runtime.base(Addr::new(ptr))).get()
     }
 
     /// What the host was told so far, in order; it is forgotten.

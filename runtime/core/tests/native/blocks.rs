@@ -35,7 +35,7 @@ fn each_request_gets_the_smallest_cell_that_fits() {
         let expected = *CELL_SIZES.iter().find(|&&cell| cell >= size).expect("small");
         assert_eq!(Class::of(size).cell_size(), expected, "{size}");
         if size <= MAX_TABLE {
-            let class = Class::new(u32::from(lookup.twice_class_of(size) / 2));
+            let class = lookup.kind_of(size, false).class();
             assert_eq!(class.cell_size(), expected, "{size} in the table");
         }
     }

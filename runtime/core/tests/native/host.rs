@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use runtime_core::addr::{Addr, PAGE_SIZE};
-use runtime_core::error::Failed;
-use runtime_core::error::{ErrorCode, Failure};
+use runtime_core::error::{ErrorCode, Failed, Failure};
 use runtime_core::host::{self, Host};
 use runtime_core::memory::{Memory, Regions};
 use runtime_core::options::GcOption;
@@ -168,7 +167,7 @@ impl TestHost {
     }
 
     pub(crate) fn try_register(&self, ptr: u32, kind: u32, handle: u32) -> Result<(), Failure> {
-        let result = host::register(self, ptr, kind, handle);
+        let result = host::register(self, Addr::new(ptr), kind, handle);
         self.outcome(result)
     }
 
@@ -206,7 +205,7 @@ impl TestHost {
     }
 
     pub(crate) fn release(&self, ptr: u32) -> Result<bool, Failure> {
-        let result = host::release(self, ptr);
+        let result = host::release(self, Addr::new(ptr));
         self.outcome(result)
     }
 
@@ -232,32 +231,32 @@ impl TestHost {
 
     /// Kind and handle of an object's entry in the wrap-table.
     pub(crate) fn wrapper_entry(&self, ptr: u32) -> Option<(u32, u32)> {
-        let entry = self.with(|runtime| runtime.wrapper(ptr)).get();
+        let entry = self.with(|runtime| runtime.wrapper(Addr::new(ptr))).get();
         (entry != 0).then(|| (self.read(entry), self.read(entry + 4)))
     }
 
     pub(crate) fn init(&self, static_end: u32) -> Result<(), Failure> {
-        let result = self.with(|runtime| runtime.init(static_end));
+        let result = self.with(|runtime| runtime.init(Addr::new(static_end)));
         self.outcome(result)
     }
 
     pub(crate) fn add_roots(&self, start: u32, end: u32) -> Result<(), Failure> {
-        let result = self.with(|runtime| runtime.add_roots(start, end));
+        let result = self.with(|runtime| runtime.add_roots(Addr::new(start), Addr::new(end)));
         self.outcome(result)
     }
 
     pub(crate) fn remove_roots(&self, start: u32, end: u32) -> Result<(), Failure> {
-        let result = self.with(|runtime| runtime.remove_roots(start, end));
+        let result = self.with(|runtime| runtime.remove_roots(Addr::new(start), Addr::new(end)));
         self.outcome(result)
     }
 
     pub(crate) fn pin(&self, ptr: u32) -> Result<(), Failure> {
-        let result = self.with(|runtime| runtime.pin(ptr));
+        let result = self.with(|runtime| runtime.pin(Addr::new(ptr)));
         self.outcome(result)
     }
 
     pub(crate) fn unpin(&self, ptr: u32) -> Result<(), Failure> {
-        let result = self.with(|runtime| runtime.unpin(ptr));
+        let result = self.with(|runtime| runtime.unpin(Addr::new(ptr)));
         self.outcome(result)
     }
 
@@ -292,11 +291,11 @@ impl TestHost {
     }
 
     pub(crate) fn base(&self, ptr: u32) -> u32 {
-        self.with(|runtime| runtime.base(ptr)).get()
+        self.with(|runtime| runtime.base(Addr::new(ptr))).get()
     }
 
     pub(crate) fn size(&self, ptr: u32) -> u32 {
-        self.with(|runtime| runtime.size(ptr))
+        self.with(|runtime| runtime.size(Addr::new(ptr)))
     }
 
     pub(crate) fn verify(&self) -> u32 {

@@ -10,6 +10,7 @@ mod host;
 mod interior;
 mod interrupted;
 mod large;
+mod layers;
 mod marking;
 mod memory;
 mod model;
