@@ -4,7 +4,8 @@
 //!
 //! * [`workload`] is the table of what is measured: a guest, its size, the targets; [`expected`] is the result
 //!   that it must have;
-//! * [`rival`] is the table of who is measured, and [`tools`] what builds them;
+//! * [`rival`] is the table of who is measured, and [`tools`] what builds them, in the versions
+//!   that [`pins`] knows;
 //! * [`template`] makes of a guest the module that a compiler would emit for one allocator, and [`guest`] joins the two;
 //! * [`engine`] runs them and takes one sample, with [`memory`] and [`pause`] at its side; [`node`] does so in V8;
 //! * [`rounds`] takes samples in turns, so that whatever else the machine does falls on all alike;
@@ -28,6 +29,7 @@ pub mod memory;
 pub mod node;
 pub mod page;
 pub mod pause;
+pub mod pins;
 pub mod report;
 pub mod rival;
 pub mod rounds;

@@ -11,6 +11,8 @@ use thiserror::Error;
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{ExternalKind, Parser, Payload};
 
+use crate::pins;
+
 /// What a guest calls its own functions. Everything else that a merged module exports is dropped, so that
 /// what nobody calls goes, and what one place calls can be inlined there.
 const GUEST_EXPORTS: &[&str] = &["run", "setup", "check", "memory", "gc_configure", "gc_stat"];
@@ -40,6 +42,16 @@ pub enum ToolError {
     /// A tool that is not installed.
     #[error("{0} is not installed; bench/rivals/build installs it")]
     Missing(&'static str),
+    /// A tool of another version than the pinned one: what it makes cannot be compared.
+    #[error("{tool} is of version {found}, and tools/pins.txt has {pinned}; bench/rivals/build installs it")]
+    Version {
+        /// Which.
+        tool: &'static str,
+        /// What there is.
+        found: String,
+        /// What is meant.
+        pinned: &'static str,
+    },
     /// A tool that failed.
     #[error("{tool} failed: {message}")]
     Failed {
@@ -64,7 +76,7 @@ impl Tools {
     /// Those of the repository at `root`.
     pub fn of(root: &Path) -> Self {
         Self {
-            binaryen: root.join("target/tools/node_modules/.bin"),
+            binaryen: root.join("target/tools/node_modules"),
             rivals: root.join("target/rivals"),
         }
     }
@@ -145,13 +157,18 @@ impl Tools {
         inputs: &[(&str, &[u8])],
         arguments: &[&str],
     ) -> Result<Vec<u8>, ToolError> {
-        let kept = self.kept(&(tool, inputs, arguments));
+        let pinned = pins::version("binaryen").ok_or(ToolError::Missing(tool))?;
+        let kept = self.kept(&(tool, pinned, inputs, arguments));
         if let Ok(module) = fs::read(&kept) {
             return Ok(module);
         }
-        let path = self.binaryen.join(tool);
+        let path = self.binaryen.join(".bin").join(tool);
         if !path.exists() {
             return Err(ToolError::Missing(tool));
+        }
+        let found = self.binaryen_version()?;
+        if found != pinned {
+            return Err(ToolError::Version { tool, found, pinned });
         }
         let path = path.canonicalize().map_err(|error| ToolError::Read { path, error })?;
         let folder = tempfile::tempdir()
@@ -179,6 +196,14 @@ impl Tools {
         Ok(module)
     }
 
+    /// The version that is installed, as its package says it.
+    fn binaryen_version(&self) -> Result<String, ToolError> {
+        let package = read(&self.binaryen.join("binaryen/package.json"))?;
+        let package: serde_json::Value = serde_json::from_slice(&package).unwrap_or_default();
+        Ok(package["version"].as_str().unwrap_or("unknown").to_owned())
+    }
+
+    /// Where the module is kept that was made of this. The version of the tool is part of it.
     fn kept(&self, of: &impl Hash) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         of.hash(&mut hasher);
@@ -227,5 +252,28 @@ fn kind(kind: ExternalKind) -> ExportKind {
         ExternalKind::Memory => ExportKind::Memory,
         ExternalKind::Global => ExportKind::Global,
         ExternalKind::Tag => ExportKind::Tag,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_of_another_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = Tools::of(folder.path());
+        let error = tools.optimise(b"").unwrap_err().to_string();
+        assert!(error.contains("wasm-opt is not installed"), "{error}");
+        for name in [".bin", "binaryen"] {
+            fs::create_dir_all(tools.binaryen.join(name)).unwrap();
+        }
+        write(&tools.binaryen.join(".bin/wasm-opt"), b"").unwrap();
+        write(&tools.binaryen.join("binaryen/package.json"), br#"{ "version": "1.2.3" }"#).unwrap();
+        let error = tools.optimise(b"").unwrap_err().to_string();
+        let pinned = pins::version("binaryen").unwrap();
+        for word in ["wasm-opt", "1.2.3", pinned, "tools/pins.txt"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
     }
 }

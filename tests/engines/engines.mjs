@@ -1,6 +1,6 @@
 /** The engines: where each is found, what installs it, and how it runs the checks of a folder. */
 
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,6 @@ export const TARGET = process.env.CARGO_TARGET_DIR ?? `${ROOT}target`;
 const DRIVERS = `${HERE}drivers`;
 const VENV = `${ROOT}target/tools/engines`;
 const PYTHON = `${VENV}/bin/python`;
-const JSC_PACKAGE = 'libjavascriptcoregtk-4.0-bin';
 /** All checks take seconds in each engine; a machine may be slow and busy. */
 const TIMEOUT_MS = 240_000;
 
@@ -23,6 +22,15 @@ function versionOf(command, args) {
     const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
     return /\d+\.[\w.]+/.exec(stdout ?? '')?.[0] ?? '?';
 }
+
+/** The tools that tools/pins.txt names: each with the package that brings it, and its version. */
+const PINS = new Map(
+    readFileSync(`${ROOT}tools/pins.txt`, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'))
+        .map((line) => line.split(/\s+/))
+        .map(([name, , , distribution, pinned]) => [name, { distribution, pinned }]),
+);
 
 /** The version of a crate that Cargo.lock names. */
 function versionInLock(name) {
@@ -52,17 +60,17 @@ function inRust(name, title, crate) {
 }
 
 /** An engine that a package of PyPI brings. */
-function inPython(name, title, driver, pypi) {
-    const [distribution] = pypi.split('==');
+function inPython(name, title, driver) {
+    const { distribution, pinned } = PINS.get(name);
     const ask = `import importlib.metadata as m; print(m.version("${distribution}"))`;
-    const version = () => spawnSync(PYTHON, ['-c', ask], { encoding: 'utf8' });
+    const version = () => spawnSync(PYTHON, ['-c', ask], { encoding: 'utf8' }).stdout?.trim();
     return {
         name,
         title,
-        pypi,
-        find: () => (existsSync(PYTHON) && version().status === 0 ? PYTHON : undefined),
-        missing: `the package ${distribution} of PyPI is not in ${VENV}`,
-        version: () => version().stdout.trim(),
+        tool: name,
+        find: () => (version() === pinned ? PYTHON : undefined),
+        missing: `the package ${distribution} of PyPI is not in ${VENV} in version ${pinned}`,
+        version,
         run: (found, folder) => drive(found, [`${DRIVERS}/${driver}`, folder]),
     };
 }
@@ -81,9 +89,9 @@ function inBrowser(name) {
         name,
         title: browser.title,
         isQuick: name === 'chromium',
-        debian: browser.package,
+        tool: name,
         find: () => findBrowser(browser),
-        missing: `Debian's package ${browser.package} is not installed`,
+        missing: `Debian's package ${PINS.get(name).distribution} is not installed`,
         version: (found) => versionOf(found, ['--version']),
         run: async (found, folder) => {
             const { results, failure } = await runPage(browser, found, '/drivers/page.html', fileOf(folder));
@@ -98,7 +106,7 @@ function inBrowser(name) {
 /** In the order of the table. */
 export const ENGINES = [
     inRust('rootstock', 'wasmtime, as `rootstock` has it', 'wasmtime'),
-    inPython('wasmtime', "wasmtime, PyPI's", 'in_wasmtime.py', 'wasmtime==50.0.1'),
+    inPython('wasmtime', "wasmtime, PyPI's", 'in_wasmtime.py'),
     {
         name: 'node',
         title: 'node (V8)',
@@ -112,19 +120,19 @@ export const ENGINES = [
     {
         name: 'jsc',
         title: 'JavaScriptCore',
-        debian: JSC_PACKAGE,
+        tool: 'jsc',
         find: () => onPath('jsc'),
-        missing: `Debian's package ${JSC_PACKAGE} is not installed`,
-        version: () => versionOf('dpkg-query', ['-W', '-f=${Version}', JSC_PACKAGE]),
+        missing: `Debian's package ${PINS.get('jsc').distribution} is not installed`,
+        version: () => versionOf('dpkg-query', ['-W', '-f=${Version}', PINS.get('jsc').distribution]),
         run: (found, folder) => drive(found, [`--module-file=${DRIVERS}/jsc.mjs`, '--', folder]),
     },
     inRust('wasmi', 'wasmi', 'wasmi'),
-    inPython('wasm3', 'wasm3', 'in_wasm3.py', 'pywasm3==0.5.0'),
+    inPython('wasm3', 'wasm3', 'in_wasm3.py'),
     {
         name: 'wabt',
         title: "wabt's interpreter",
         isQuick: true,
-        debian: 'wabt',
+        tool: 'wabt',
         find: () => onPath('wast2json') && onPath('spectest-interp'),
         missing: "Debian's package wabt is not installed",
         version: (found) => versionOf(found, ['--version']),
@@ -134,30 +142,8 @@ export const ENGINES = [
 
 /** Installs what is missing of these engines; what cannot be installed stays missing, and is named then. */
 export function install(engines) {
-    const missing = engines.filter(({ find }) => find() === undefined);
-    const debian = missing.flatMap((engine) => engine.debian ?? []);
-    if (debian.length > 0) {
-        attempt('apt-get', ['update']);
-        for (const name of debian) {
-            attempt('apt-get', ['install', '--yes', '--no-install-recommends', name]);
-        }
-    }
-    const pypi = missing.flatMap((engine) => engine.pypi ?? []);
-    if (pypi.length > 0) {
-        if (!existsSync(PYTHON)) {
-            attempt('python3', ['-m', 'venv', VENV]);
-        }
-        for (const name of pypi) {
-            attempt(PYTHON, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', name]);
-        }
-    }
-}
-
-function attempt(command, args) {
-    console.log(`$ ${command} ${args.join(' ')}`);
-    try {
-        execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    } catch (error) {
-        console.log(`  failed: ${String(error.stderr ?? error.message).trim().split('\n').at(-1)}`);
+    const tools = engines.flatMap(({ tool }) => tool ?? []);
+    if (tools.length > 0) {
+        spawnSync(`${ROOT}tools/install`, tools, { stdio: 'inherit' });
     }
 }
