@@ -50,7 +50,10 @@ mod tests {
         assert_eq!(all().count(), rows().count());
         assert_eq!(all().map(|pin| pin.name).collect::<BTreeSet<_>>().len(), rows().count());
         for Pin { name, from, version, .. } in all() {
-            assert!(["npm", "pypi", "crates", "debian", "machine"].contains(&from), "{name}: {from}");
+            assert!(
+                ["npm", "pypi", "crates", "debian", "machine"].contains(&from),
+                "{name}: {from}"
+            );
             let is_number = version.split('.').all(|part| part.parse::<u32>().is_ok());
             assert!(is_number || from == "debian" && version == "*", "{name}: {version}");
         }
@@ -98,7 +101,8 @@ mod tests {
                 for sign in ["@", "=="] {
                     let pinned = format!("{}{sign}", pin.package);
                     for (at, _) in text.match_indices(&pinned) {
-                        if text[at + pinned.len()..].starts_with(|next: char| next.is_ascii_digit()) {
+                        if text[at + pinned.len()..].starts_with(|next: char| next.is_ascii_digit())
+                        {
                             found.push(format!("{}: {pinned}", path.display()));
                         }
                     }

@@ -43,7 +43,9 @@ pub enum ToolError {
     #[error("{0} is not installed; bench/rivals/build installs it")]
     Missing(&'static str),
     /// A tool of another version than the pinned one: what it makes cannot be compared.
-    #[error("{tool} is of version {found}, and tools/pins.txt has {pinned}; bench/rivals/build installs it")]
+    #[error(
+        "{tool} is of version {found}, and tools/pins.txt has {pinned}; bench/rivals/build installs it"
+    )]
     Version {
         /// Which.
         tool: &'static str,
