@@ -1,7 +1,7 @@
 //! The modules of a workload for a rival.
 
+use rootstock_link::Linker;
 use rootstock_link::Program;
-use rootstock_link::{LinkOptions, link};
 use thiserror::Error;
 
 use crate::rival::{Form, Host, Rival, Source};
@@ -74,8 +74,7 @@ fn merge(
     let runtime =
         Program::from_bytes("runtime.wasm", allocator).map_err(rootstock_link::Error::from)?;
     let program = Program::from_bytes("guest.wasm", guest).map_err(rootstock_link::Error::from)?;
-    let options = LinkOptions { strip: true, runtime: Some(&runtime), ..LinkOptions::default() };
-    Ok(link(&program, &options)?.wasm)
+    Ok(Linker::new().strip(true).runtime(&runtime).link(&program)?.into_wasm())
 }
 
 /// The module that allocates, if it is one by itself.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rootstock_doctor::{Doctor, Settings};
 use rootstock_host::{Error, Instance, RuntimeModule, with_stack};
-use rootstock_link::{LinkOptions, link};
+use rootstock_link::Linker;
 use rootstock_program::{InputError, Program};
 use rootstock_trials::hostile::generate;
 
@@ -130,7 +130,7 @@ fn examine(run: &RunArgs, module: &[u8]) -> String {
         return word;
     }
     // What can be linked is valid; `link` looks.
-    let _ = link(&program, &LinkOptions::default());
+    let _ = Linker::new().link(&program);
     // The doctor takes what the host takes, as far as there is time.
     if let Err(Error::Input(error)) = visit(run, &program) {
         let in_time = word != "Interrupt" && !error.cause.contains("in the time");
@@ -189,8 +189,7 @@ mod tests {
             (func (export "main") (param i32) (result i32) (call $print (local.get 0)) (call $alloc (i32.const 8)))
             (func (export "refused") (result i32) (call $alloc (i32.const -1))))"#;
         let program = Program::from_bytes("true.wat", wat.as_bytes()).unwrap();
-        let options = LinkOptions { export_runtime: true, ..LinkOptions::default() };
-        link(&program, &options).unwrap().wasm
+        Linker::new().export_runtime("").link(&program).unwrap().into_wasm()
     }
 
     /// Each export of the runtime, in each way to be something else than it should, alone.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::HumanCount;
 use rootstock_link::optimize::{LEVELS, Optimizer};
-use rootstock_link::{Decref, Error, InputError, LinkOptions, LinkOutput, Program, file, link};
+use rootstock_link::{Decref, Error, InputError, LinkOutput, Linker, Program, file};
 
 use crate::{bad_input, finish, options};
 
@@ -75,33 +75,34 @@ fn run(args: &LinkArgs) -> Result<String, Error> {
         args.with.iter().map(|with| options::library(with)).collect::<Result<Vec<_>, _>>()?;
     let runtime = args.runtime.as_ref().map(Program::open).transpose()?;
     check_output(args)?;
-    let linked = link(
-        &program,
-        &LinkOptions {
-            export_runtime: args.export_runtime || args.prefix.is_some(),
-            prefix: args.prefix.clone().unwrap_or_default(),
-            strip: args.strip,
-            libraries: &libraries,
-            runtime: runtime.as_ref(),
-            decref: match (&args.decref, &args.decref_import) {
-                (Some(name), _) => Decref::Export(name.clone()),
-                (None, Some(import)) => import.clone(),
-                (None, None) => Decref::Host,
-            },
-        },
-    )?;
+    let mut linker =
+        Linker::new().strip(args.strip).decref(match (&args.decref, &args.decref_import) {
+            (Some(name), _) => Decref::Export(name.clone()),
+            (None, Some(import)) => import.clone(),
+            (None, None) => Decref::Host,
+        });
+    if args.export_runtime || args.prefix.is_some() {
+        linker = linker.export_runtime(args.prefix.clone().unwrap_or_default());
+    }
+    if let Some(runtime) = &runtime {
+        linker = linker.runtime(runtime);
+    }
+    for (name, library) in &libraries {
+        linker = linker.library(name, library);
+    }
+    let linked = linker.link(&program)?;
     warn(&linked, args);
     let mut text = format!(
         "{}: {} bytes; {} of the runtime's {} functions\n",
         args.output.display(),
-        HumanCount(linked.wasm.len() as u64),
-        linked.report.kept,
-        linked.report.of
+        HumanCount(linked.wasm().len() as u64),
+        linked.report().kept,
+        linked.report().of
     );
     let wasm = match optimizer {
-        None => linked.wasm,
+        None => linked.into_wasm(),
         Some((optimizer, level)) => {
-            let optimised = optimizer.run(&linked.wasm, level, args.strip)?;
+            let optimised = optimizer.run(linked.wasm(), level, args.strip)?;
             text += &format!(
                 "optimised by {} -O{level}: {} bytes\n",
                 optimizer.path().display(),
@@ -136,10 +137,10 @@ fn check_output(args: &LinkArgs) -> Result<(), InputError> {
 fn warn(linked: &LinkOutput, args: &LinkArgs) {
     let mut stderr = io::stderr().lock();
     // Where standard error is closed nobody wants to know.
-    for warning in &linked.warnings {
+    for warning in linked.warnings() {
         let _ = writeln!(stderr, "warning: {warning}");
     }
-    if args.optimize.is_some() && !args.strip && linked.has_debug_info {
+    if args.optimize.is_some() && !args.strip && linked.has_debug_info() {
         let _ = writeln!(
             stderr,
             "warning: debug information is dropped: the optimiser moves code; link without -O to keep it"

@@ -130,17 +130,16 @@ impl RunArgs {
             options.push((GcOption::Verify, 1));
         }
         options.extend_from_slice(&self.options);
-        Config {
-            options,
-            max_memory: Some(self.max_memory),
-            max_handles: Some(self.max_handles),
-            max_output: Some(self.max_output),
-            timeout: self.timeout.0,
-            wasm_stack: wasm_stack(self.stack),
-            capture_output: self.json,
-            wasi: Some(self.wasi.wasi(&self.program)),
-            ..Config::default()
-        }
+        let mut config = Config::default();
+        config.options = options;
+        config.max_memory = Some(self.max_memory);
+        config.max_handles = Some(self.max_handles);
+        config.max_output = Some(self.max_output);
+        config.timeout = self.timeout.0;
+        config.wasm_stack = wasm_stack(self.stack);
+        config.capture_output = self.json;
+        config.wasi = Some(self.wasi.wasi(&self.program));
+        config
     }
 }
 

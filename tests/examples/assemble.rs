@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use rootstock_host::Program;
-use rootstock_link::{LinkOptions, link};
+use rootstock_link::Linker;
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1).map(PathBuf::from);
@@ -28,12 +28,11 @@ fn main() -> ExitCode {
 fn assemble(file: &Path, out: &Path) -> Result<(), String> {
     let program = Program::open(file).map_err(|error| error.to_string())?;
     let stem = file.file_stem().ok_or_else(|| format!("{}: not a file's name", file.display()))?;
-    let options =
-        LinkOptions { export_runtime: true, prefix: "gc.".into(), ..LinkOptions::default() };
-    let merged = link(&program, &options).map_err(|error| error.to_string())?;
+    let merged =
+        Linker::new().export_runtime("gc.").link(&program).map_err(|error| error.to_string())?;
     let stem = stem.to_string_lossy();
     for (name, wasm) in
-        [(format!("{stem}.wasm"), program.wasm()), (format!("{stem}_merged.wasm"), &merged.wasm)]
+        [(format!("{stem}.wasm"), program.wasm()), (format!("{stem}_merged.wasm"), merged.wasm())]
     {
         let target = out.join(name);
         fs::create_dir_all(out)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rootstock_host::wasmtime::Val;
 use rootstock_host::{Audit, Error, Instance, Linked, Program, Ptr};
-use rootstock_link::LinkOptions;
+use rootstock_link::Linker;
 use runtime::stats::Stat;
 
 use crate::{Setup, Told};
@@ -116,10 +116,8 @@ impl DerefMut for Guest {
 
 /// The program as a compiler would hand it to a host that knows nothing of two modules.
 fn merge(program: &Program) -> Result<Program, Error> {
-    let options =
-        LinkOptions { export_runtime: true, prefix: "gc.".into(), ..LinkOptions::default() };
-    let linked = rootstock_link::link(program, &options)?;
-    Ok(Program::from_bytes(program.name(), &linked.wasm)?)
+    let linked = Linker::new().export_runtime("gc.").link(program)?;
+    Ok(Program::from_bytes(program.name(), linked.wasm())?)
 }
 
 /// What a function is called with.

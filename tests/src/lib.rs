@@ -95,7 +95,10 @@ impl Setup {
     }
 
     fn config_with(&self, callback: Callback) -> Config {
-        Config { callback, timeout: Some(PATIENCE), ..self.config.clone() }
+        let mut config = self.config.clone();
+        config.callback = callback;
+        config.timeout = Some(PATIENCE);
+        config
     }
 
     /// An instance whose host does something else when it is told.

@@ -7,8 +7,9 @@ use runtime::options::GcOption;
 use crate::host::Callback;
 use crate::wasi::Wasi;
 
-/// What an instance is made with. [`Config::default`] bounds nothing but the wasm stack.
+/// What an instance is made with, field by field, from [`Config::default`] on, which bounds nothing but the wasm stack.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Config {
     /// Options of the runtime, set in this order before anything else runs.
     pub options: Vec<(GcOption, u32)>,

@@ -1,6 +1,6 @@
 //! Links a program and the runtime into one module that needs nothing but its host.
 //!
-//! The modules, in the order in which a program travels through them:
+//! [`Linker`] is what is told how, and the other modules, in the order in which a program travels through them:
 //!
 //! * `module` takes each input apart, `resolve` finds out where its imports come from, and `decref` where the runtime's
 //!   goes;
@@ -14,15 +14,15 @@
 //! * [`optimize`] hands it to Binaryen, and [`mod@file`] puts it on disk.
 //!
 //! ```
-//! use rootstock_link::{LinkOptions, Program, link};
+//! use rootstock_link::{Linker, Program};
 //!
 //! let text = br#"(module
 //!     (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
 //!     (func (export "main") (result i32) (call $alloc (i32.const 16))))"#;
 //! let program = Program::from_bytes("pair.wat", text)?;
-//! let output = link(&program, &LinkOptions::default())?;
-//! assert!(output.wasm.len() < 40_000);
-//! assert!(output.report.kept < output.report.of);
+//! let output = Linker::new().link(&program)?;
+//! assert!(output.wasm().len() < 40_000);
+//! assert!(output.report().kept < output.report().of);
 //! # Ok::<(), rootstock_link::Error>(())
 //! ```
 
@@ -33,6 +33,7 @@ mod decref;
 pub mod file;
 mod layout;
 mod link;
+mod linker;
 mod merge;
 mod module;
 mod names;
@@ -47,7 +48,7 @@ mod space;
 pub use rootstock_program::{Decref, Error, InputError, Program};
 use wasmparser::WasmFeatures;
 
-pub use link::{LinkOptions, LinkOutput, LinkReport, link};
+pub use linker::{LinkOutput, LinkReport, Linker};
 
 /// What the linker takes: wasm 3.0, threads, and what toolchains still emit from before it.
 const LINKER: WasmFeatures = WasmFeatures::WASM3.union(WasmFeatures::LEGACY_EXCEPTIONS);

@@ -12,6 +12,7 @@ use wasmparser::{Operator, Validator};
 
 use crate::LINKER;
 use crate::constant::Constants;
+use crate::linker::{LinkOutput, LinkReport, Linker};
 use crate::merge::{Exported, Merged, RuntimeTypes};
 use crate::module::Module;
 use crate::reach::Reached;
@@ -19,57 +20,17 @@ use crate::remap::Plan;
 use crate::space::{Numbers, Origin, Space};
 use crate::{custom, debug, decref, layout, merge, names, phases, resolve};
 
-/// How to link.
-#[derive(Default)]
-pub struct LinkOptions<'a> {
-    /// Export what the runtime exports too. Otherwise what the program does not use is dropped.
-    pub export_runtime: bool,
-    /// What comes before the names of these exports.
-    pub prefix: String,
-    /// Leave names and debug information out.
-    pub strip: bool,
-    /// Programs that are linked in before this one, each with the module name that its exports are imported from.
-    pub libraries: &'a [(String, Program)],
-    /// Another build of the runtime.
-    pub runtime: Option<&'a Program>,
-    /// Where the runtime notifies of dead handles.
-    pub decref: Decref,
-}
-
-/// A linked program.
-pub struct LinkOutput {
-    /// The module. It is valid.
-    pub wasm: Vec<u8>,
-    /// What was lost or looks wrong, in words; each names its file.
-    pub warnings: Vec<String>,
-    /// What was kept.
-    pub report: LinkReport,
-    /// Whether the module carries debug information.
-    pub has_debug_info: bool,
-}
-
-/// What was kept of the runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkReport {
-    /// Functions of the runtime that are in the output.
-    pub kept: usize,
-    /// Functions that it has.
-    pub of: usize,
-}
-
 /// What comes before their names if the others are not exported.
 const OWN_PREFIX: &str = "rootstock.";
 
-/// Links a program with the runtime.
-///
-/// The same input gives the same bytes.
-pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, Error> {
-    for input in options.libraries.iter().map(|(_, library)| library).chain([program]) {
+/// Links a program as the linker was told.
+pub(crate) fn link(program: &Program, linker: &Linker<'_>) -> Result<LinkOutput, Error> {
+    for input in linker.libraries.iter().map(|(_, library)| *library).chain([program]) {
         input.check_abi()?;
     }
-    let modules = read(program, options)?;
-    let wanted = runtime_exports(&modules[0], options);
-    let Planned { plan, reached, types } = plan(modules, &wanted, &options.decref)?;
+    let modules = read(program, linker)?;
+    let wanted = runtime_exports(&modules[0], linker);
+    let Planned { plan, reached, types } = plan(modules, &wanted, &linker.decref)?;
     layout::one_memory(&plan)?;
     let mut warnings = Vec::new();
     if !plan.origins.iter().flatten().any(|origin| matches!(origin, Origin::Linked(0, _))) {
@@ -85,8 +46,8 @@ pub fn link(program: &Program, options: &LinkOptions<'_>) -> Result<LinkOutput, 
 
     let report =
         LinkReport { kept: merged.runtime_functions.len(), of: plan.modules[0].functions.len() };
-    let has_debug_info = !options.strip && plan.modules[1..].iter().any(debug::is_there);
-    let wasm = finish(&plan, merged, options, &mut warnings);
+    let has_debug_info = !linker.strip && plan.modules[1..].iter().any(debug::is_there);
+    let wasm = finish(&plan, merged, linker, &mut warnings);
     validate(program, &wasm)?;
     Ok(LinkOutput { wasm, warnings, report, has_debug_info })
 }
@@ -135,18 +96,15 @@ fn plan<'a>(
 }
 
 /// The runtime, the libraries, the program.
-fn read<'a>(
-    program: &'a Program,
-    options: &LinkOptions<'a>,
-) -> Result<Vec<Module<'a>>, InputError> {
-    let (file, wasm) = match options.runtime {
+fn read<'a>(program: &'a Program, linker: &'a Linker<'_>) -> Result<Vec<Module<'a>>, InputError> {
+    let (file, wasm) = match linker.runtime {
         Some(runtime) => (runtime.name(), runtime.wasm()),
         None => ("the runtime", RUNTIME_WASM),
     };
     let runtime = Module::read(file, RUNTIME, wasm)?;
     check_runtime(&runtime)?;
     let mut modules = vec![runtime];
-    for (name, library) in options.libraries {
+    for (name, library) in &linker.libraries {
         if let Some(other) = modules.iter().find(|other| other.name == *name) {
             let cause = format!(
                 "{} has the module name `{name}` already; give another with NAME=FILE",
@@ -199,8 +157,8 @@ fn check_runtime(runtime: &Module<'_>) -> Result<(), InputError> {
 }
 
 /// The runtime's exports that the output has, by the runtime's numbers.
-fn runtime_exports(runtime: &Module<'_>, options: &LinkOptions<'_>) -> Vec<Exported> {
-    let prefix = if options.export_runtime { &options.prefix } else { OWN_PREFIX };
+fn runtime_exports(runtime: &Module<'_>, linker: &Linker<'_>) -> Vec<Exported> {
+    let prefix = linker.prefix.as_deref().unwrap_or(OWN_PREFIX);
     // What begins with underscores is the linker's, and no part of the ABI.
     let of_the_abi = runtime.exports.iter().filter(|export| !export.name.starts_with("__"));
     let mut exports = Vec::new();
@@ -213,7 +171,7 @@ fn runtime_exports(runtime: &Module<'_>, options: &LinkOptions<'_>) -> Vec<Expor
         if export.name == MEMORY {
             exports.push(exported(MEMORY.to_owned()));
         }
-        if options.export_runtime || AFTER_A_TRAP.contains(&export.name) {
+        if linker.prefix.is_some() || AFTER_A_TRAP.contains(&export.name) {
             exports.push(exported(format!("{prefix}{}", export.name)));
         }
     }
@@ -260,14 +218,14 @@ fn exports(
 fn finish(
     plan: &Plan<'_>,
     merged: Merged,
-    options: &LinkOptions<'_>,
+    linker: &Linker<'_>,
     warnings: &mut Vec<String>,
 ) -> Vec<u8> {
     let Merged { mut module, addresses, runtime_functions } = merged;
     for section in custom::kept(&plan.modules, warnings) {
         module.section(&section);
     }
-    if !options.strip {
+    if !linker.strip {
         debug::add(plan, &addresses, &mut module, warnings);
         if let Some(names) = names::merge(plan, warnings) {
             module.section(&names);
@@ -279,10 +237,10 @@ fn finish(
     }
     let marker = Marker {
         abi: runtime::ABI_VERSION,
-        prefix: if options.export_runtime { options.prefix.clone() } else { OWN_PREFIX.to_owned() },
-        complete: options.export_runtime,
+        prefix: linker.prefix.clone().unwrap_or_else(|| OWN_PREFIX.to_owned()),
+        complete: linker.prefix.is_some(),
         functions: Some(runtime_functions),
-        decref: options.decref.clone(),
+        decref: linker.decref.clone(),
     };
     module.section(&CustomSection { name: MARKER_SECTION.into(), data: marker.encode().into() });
     module.finish()

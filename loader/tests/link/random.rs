@@ -4,7 +4,7 @@ use arbitrary::Unstructured;
 use rand::{RngExt, SeedableRng};
 use rootstock_host::wasmtime::Val;
 use rootstock_host::{Config, Error, Instance, Program};
-use rootstock_link::{LinkOptions, link};
+use rootstock_link::Linker;
 use runtime::stats::Stat;
 
 /// What programs may import.
@@ -56,12 +56,10 @@ struct Seen {
 
 /// `Err` if the program cannot be instantiated.
 fn run(program: &Program) -> Result<Seen, Error> {
-    let config = Config {
-        capture_output: true,
-        fuel: Some(FUEL),
-        max_memory: Some(16 << 20),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.capture_output = true;
+    config.fuel = Some(FUEL);
+    config.max_memory = Some(16 << 20);
     let mut instance = Instance::for_program(program, &config)?;
     let linked = instance.instantiate(program)?;
     let mut calls = Vec::new();
@@ -121,9 +119,7 @@ fn random_programs_do_the_same_merged() {
             refused += 1;
             continue;
         };
-        let options =
-            LinkOptions { export_runtime: true, prefix: "gc.".into(), ..LinkOptions::default() };
-        let linked = match link(&program, &options) {
+        let linked = match Linker::new().export_runtime("gc.").link(&program) {
             Ok(linked) => linked,
             Err(error) => {
                 let words = error.to_string();
@@ -137,7 +133,7 @@ fn random_programs_do_the_same_merged() {
                 continue;
             }
         };
-        let merged = Program::from_bytes("merged.wasm", &linked.wasm).unwrap();
+        let merged = Program::from_bytes("merged.wasm", linked.wasm()).unwrap();
         match (run(&program), run(&merged)) {
             (Ok(apart), Ok(merged)) => {
                 assert_eq!(apart.calls, merged.calls, "seed {seed}");

@@ -263,8 +263,8 @@ fn a_reactor_is_initialized_once_before_anything_else() {
             (global.set $runs (i32.add (global.get $runs) (i32.add (global.get $started) (i32.const 1)))))
         (func (export "main") (result i32) (global.get $runs)))"#;
     let reactor = program(text);
-    let linked = rootstock_link::link(&reactor, &rootstock_link::LinkOptions::default()).unwrap();
-    let merged = Program::from_bytes("merged.wasm", &linked.wasm).unwrap();
+    let linked = rootstock_link::Linker::new().link(&reactor).unwrap();
+    let merged = Program::from_bytes("merged.wasm", linked.wasm()).unwrap();
     for reactor in [reactor, merged] {
         let mut vm = Instance::for_program(&reactor, &Config::default()).unwrap();
         for _ in 0..2 {

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rootstock_host::{Error, Program};
-use rootstock_link::{LinkOptions, LinkOutput, link};
+use rootstock_link::{LinkOutput, Linker};
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataSection, ElementSection, Elements, EntityType,
     ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
@@ -108,8 +108,7 @@ fn linked(n: u32, add: impl FnOnce(&mut Parts, u32)) -> Result<LinkOutput, Error
     builder
         .spawn(move || {
             let program = Program::from_bytes("many.wasm", &wasm).map_err(Error::from);
-            let _ = sender
-                .send(program.and_then(|program| Ok(link(&program, &LinkOptions::default())?)));
+            let _ = sender.send(program.and_then(|program| Ok(Linker::new().link(&program)?)));
         })
         .expect("a thread can be started");
     receiver.recv_timeout(LONGEST).expect("it is linked in time")
@@ -122,7 +121,7 @@ fn links(add: impl FnOnce(&mut Parts, u32)) -> LinkOutput {
 
 #[track_caller]
 fn refusal(n: u32, add: impl FnOnce(&mut Parts, u32)) -> String {
-    let error = linked(n, add).err().expect("it is refused");
+    let error = linked(n, add).expect_err("it is refused");
     assert!(error.is_bad_input(), "{error}");
     error.to_string()
 }
@@ -195,7 +194,7 @@ fn functions_of_one_name() {
         }
         parts.names.functions(&names);
     });
-    let seen = crate::seen(&output.wasm);
+    let seen = crate::seen(output.wasm());
     let again = seen.functions.iter().filter(|(_, name)| name == "again").count();
     assert_eq!(again, MANY as usize);
     assert!(seen.functions.iter().all(|(_, name)| !name.starts_with('.')));
@@ -267,7 +266,7 @@ fn custom_sections_and_producers() {
         }
         parts.producers.field("processed-by", &field);
     });
-    let seen = crate::seen(&output.wasm);
+    let seen = crate::seen(output.wasm());
     let kept = seen.customs.iter().filter(|(name, _)| name.starts_with("custom ")).count();
     assert_eq!(kept, MANY as usize);
 }

@@ -319,7 +319,8 @@ fn quarantined_memory_is_not_handed_out_again() {
 /// What is in quarantine the program can have when it needs it.
 #[test]
 fn the_quarantine_gives_way_where_memory_is_short() {
-    let config = Config { options: vec![(GcOption::HeapLimit, 1 << 20)], ..Config::default() };
+    let mut config = Config::default();
+    config.options = vec![(GcOption::HeapLimit, 1 << 20)];
     let mut found = patient(&config, Settings::default(), &guest("list.wat")).unwrap();
     assert_eq!(found.call("churn", &[20, 2_000]).unwrap()[0].unwrap_i32(), 1);
     // and what does not fit at all fails as ever

@@ -13,7 +13,7 @@ use std::fmt::Write;
 use arbitrary::Unstructured;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
-use rootstock_link::{LinkOptions, link};
+use rootstock_link::Linker;
 use rootstock_program::{Error, Program};
 
 use super::lying::{self, LIES, Lie};
@@ -94,15 +94,14 @@ pub fn module(seed: u64) -> (Kind, Vec<u8>) {
 
 /// A few exports of the runtime are something else, or nearly all.
 fn lying(rng: &mut impl Rng) -> Vec<u8> {
-    let options = LinkOptions { export_runtime: true, ..LinkOptions::default() };
+    let linker = Linker::new().export_runtime("");
     let whole = assembled(rng);
     let program = Program::from_bytes("hostile.wasm", &whole);
-    let Ok(linked) = program.map_err(Error::from).and_then(|program| link(&program, &options))
-    else {
+    let Ok(linked) = program.map_err(Error::from).and_then(|program| linker.link(&program)) else {
         return whole;
     };
     let (few, of) = [(1, 20), (1, 4), (9, 10)][rng.random_range(0..3)];
-    let made = lying::module(&linked.wasm, |_| {
+    let made = lying::module(linked.wasm(), |_| {
         if !rng.random_ratio(few, of) {
             return Lie::Truth;
         }
@@ -115,7 +114,7 @@ fn lying(rng: &mut impl Rng) -> Vec<u8> {
             lie => lie,
         }
     });
-    made.unwrap_or(linked.wasm)
+    made.unwrap_or(linked.into_wasm())
 }
 
 fn smith(rng: &mut impl Rng) -> Vec<u8> {
@@ -254,12 +253,15 @@ fn assembled(rng: &mut impl Rng) -> Vec<u8> {
 }
 
 fn linked(rng: &mut impl Rng) -> Vec<u8> {
-    let options = LinkOptions { export_runtime: rng.random_ratio(9, 10), ..LinkOptions::default() };
+    let mut linker = Linker::new();
+    if rng.random_ratio(9, 10) {
+        linker = linker.export_runtime("");
+    }
     let whole = assembled(rng);
     let program = Program::from_bytes("hostile.wasm", &whole);
-    match program.map_err(Error::from).and_then(|program| link(&program, &options)) {
-        Ok(output) if rng.random_ratio(1, 2) => damaged(rng, output.wasm),
-        Ok(output) => output.wasm,
+    match program.map_err(Error::from).and_then(|program| linker.link(&program)) {
+        Ok(output) if rng.random_ratio(1, 2) => damaged(rng, output.into_wasm()),
+        Ok(output) => output.into_wasm(),
         Err(_) => whole,
     }
 }

@@ -110,7 +110,9 @@ impl Subject {
     }
 
     fn config() -> Config {
-        Config { fuel: Some(FUEL), ..Config::default() }
+        let mut config = Config::default();
+        config.fuel = Some(FUEL);
+        config
     }
 }
 
