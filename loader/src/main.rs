@@ -2,10 +2,12 @@
 //!
 //! Exit codes: 0 all is well, 1 a program or the runtime failed while running, 2 a file or an argument is at fault.
 
+mod completions;
 mod doctor;
 mod fuzz;
 mod fuzz_modules;
 mod link;
+mod man;
 mod options;
 mod outcome;
 mod replay;
@@ -23,10 +25,12 @@ use clap::{Parser, Subcommand};
 use rootstock_host::silence_compiler;
 use rootstock_program::text::harmless;
 
+use completions::CompletionsArgs;
 use doctor::DoctorArgs;
 use fuzz::FuzzArgs;
 use fuzz_modules::FuzzModulesArgs;
 use link::LinkArgs;
+use man::ManArgs;
 use replay::ReplayArgs;
 use run::RunArgs;
 use sdk::SdkArgs;
@@ -34,7 +38,7 @@ use stress::StressArgs;
 
 /// Rootstock: a garbage-collected runtime for WebAssembly compilers
 #[derive(Parser)]
-#[command(name = "rootstock", version, about, long_about = None, disable_help_subcommand = true)]
+#[command(name = "rootstock", version, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -58,6 +62,10 @@ enum Command {
     Fuzz(FuzzArgs),
     /// Run such programs again from files
     Replay(ReplayArgs),
+    /// Print the script by which a shell completes this command
+    Completions(CompletionsArgs),
+    /// Write the manual pages of this command and its subcommands
+    Man(ManArgs),
 }
 
 /// Bad input.
@@ -69,6 +77,8 @@ fn main() -> ExitCode {
     match Cli::parse_from(values::attached(std::env::args_os())).command {
         Command::Run(args) => run::main(&args),
         Command::Sdk(args) => sdk::main(&args),
+        Command::Completions(args) => completions::main(&args),
+        Command::Man(args) => man::main(&args),
         Command::Doctor(args) => doctor::main(&args),
         Command::Link(args) => link::main(&args),
         Command::FuzzModules(args) => fuzz_modules::main(&args),
