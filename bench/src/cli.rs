@@ -197,8 +197,8 @@ fn compare_task(compare: &Compare) -> Result<ExitCode, Refused> {
 
 fn golden_task(task: &GoldenTask) -> Result<ExitCode, Refused> {
     let found = golden::count(&Tools::here())?;
-    let bless = std::env::var_os("ROOTSTOCK_BLESS").is_some_and(|value| value == "1");
-    if task.update || bless && !task.check {
+    let update = std::env::var_os("ROOTSTOCK_UPDATE").is_some_and(|value| value == "1");
+    if update && !task.check {
         golden::write(found)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -211,7 +211,7 @@ fn golden_task(task: &GoldenTask) -> Result<ExitCode, Refused> {
     }
     if moved.iter().any(|one| one.refused) {
         println!(
-            "more than {} % above bench/golden.json; if it has to be, bench golden --update",
+            "more than {} % above bench/golden.json; if it has to be, ROOTSTOCK_UPDATE=1 cargo bench-suite golden",
             known.tolerance_percent
         );
         return Ok(ExitCode::FAILURE);

@@ -1,6 +1,6 @@
 //! `rootstock doctor` from outside, and `docs/doctor.md`, whose examples are run.
 //!
-//! `BLESS=1 cargo test -p rootstock --test doctor` writes what the commands say into the page.
+//! `ROOTSTOCK_UPDATE=1 cargo test -p rootstock --test doctor` writes what the commands say into the page.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -57,10 +57,13 @@ fn the_page_shows_what_the_command_says() {
     }
     fresh.push_str(rest);
     assert_eq!(commands, 4);
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("ROOTSTOCK_UPDATE").is_some_and(|value| value == "1") {
         std::fs::write(path, fresh).expect("the page can be written");
     } else {
-        assert_eq!(page, fresh, "refresh it: BLESS=1 cargo test -p rootstock --test doctor");
+        assert_eq!(
+            page, fresh,
+            "refresh it: ROOTSTOCK_UPDATE=1 cargo test -p rootstock --test doctor"
+        );
     }
 }
 

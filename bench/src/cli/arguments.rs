@@ -101,12 +101,10 @@ pub(super) struct Compare {
 
 #[derive(Debug, Args)]
 pub(super) struct GoldenTask {
-    /// Only say what moved, and end with 1 if a count is higher than is tolerated (the default).
-    #[arg(long, conflicts_with = "update")]
-    pub(super) check: bool,
-    /// Write the counts as they are now; so does ROOTSTOCK_BLESS=1.
+    /// Only say what moved, and end with 1 if a count is higher than is tolerated. This is the default, unless
+    /// ROOTSTOCK_UPDATE=1 asks for the counts to be written as they are now.
     #[arg(long)]
-    pub(super) update: bool,
+    pub(super) check: bool,
 }
 
 fn named_file(text: &str) -> Result<(String, PathBuf), String> {
