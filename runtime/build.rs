@@ -24,7 +24,7 @@ const SHADOW_STACK_BYTES: u32 = 512 * 1024;
 /// The guard word above the shadow stack, and the distance to static data.
 const GUARD_BYTES: u32 = 64;
 
-/// The memory map: everything else in the project takes it from here.
+/// The memory map, which all other parts of the project take from here.
 ///
 /// ```text
 /// 0        global_base            stack_base         stack_limit   program_base

@@ -225,7 +225,7 @@ export const STATS = [
         number: 18,
         name: 'DEAD_QUEUED',
         unit: 'entries',
-        meaning: 'dead handles that the host has not been told about yet',
+        meaning: 'dead handles that the host has not been notified of yet',
     },
     {
         number: 19,

@@ -259,7 +259,7 @@ impl Body {
         self.raw(&[0x3f, 0x00])
     }
 
-    /// What is run if the number on the operand stack is not 0. It leaves nothing there.
+    /// The instructions that are run if the number on the operand stack is not 0. It leaves nothing there.
     pub(crate) fn when(self, then: impl FnOnce(Self) -> Self) -> Self {
         then(self.raw(&[0x04, 0x40])).op(Op::End)
     }

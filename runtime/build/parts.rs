@@ -6,7 +6,7 @@ use wasm_encoder::ValType;
 use crate::Map;
 use crate::object::{Body, EXPLICIT_NAME, EXPORTED, HIDDEN, LOCAL, Object, Op, Symbol, WEAK};
 
-/// What `rootstock_enter` answers, and `runtime/src/lib.rs` knows: the runtime may work, or not because the shadow stack
+/// The answers of `rootstock_enter`, which `runtime/src/lib.rs` knows: the runtime may work, or not because the shadow stack
 /// has overflowed, or because of the memory map.
 const READY: u32 = 0;
 const OVERFLOWED: u32 = 1;
@@ -100,7 +100,7 @@ impl Others {
     }
 }
 
-/// What is known of the instance: globals, which no program overwrites.
+/// The state of the instance: globals, which no program overwrites.
 struct State {
     /// Not 0 when the runtime was entered.
     entered: Symbol,
@@ -165,7 +165,7 @@ fn enter(map: &Map, state: &State, linker: &Linker, others: &Others) -> Body {
         .end()
 }
 
-/// Whether nothing lies where the shadow stack does: the linker must have been told to leave room for it.
+/// Tells whether nothing lies where the shadow stack does: the linker must have been told to leave room for it.
 ///
 /// In an object link the data of program and runtime are one, of any size, and lie above the shadow stack, with the heap
 /// above them. The linear stack is below it, or above all data. A linker that does not say where the linear stack lies
@@ -193,7 +193,7 @@ fn map_is_sound(body: Body, map: &Map, linker: &Linker) -> Body {
         .op(Op::I32And)
 }
 
-/// Where memory starts and ends, in the lower and the upper half, that was there from the start and is nobody's; 0 if
+/// The start and the end, in the lower and the upper half, of the memory that was there from the start and is nobody's; 0 if
 /// there is none. The runtime asks where memory cannot grow.
 ///
 /// It is between the linker's `__heap_base` and `__heap_end`. Where the linker does not know the second it is the size

@@ -79,7 +79,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     trap()
 }
 
-/// Whether an operation may begin; if not, the reason is stored. In an object link the memory map may be wrong, or
+/// Tells whether an operation may begin; if not, the reason is stored. In an object link the memory map may be wrong, or
 /// the shadow stack have overflowed towards the runtime's tables: neither is left to be found in the tables.
 #[inline(always)]
 fn try_enter() -> Result<(), Failed> {

@@ -3,7 +3,7 @@
 //! The fixed tables are one zeroed static, so that the linker places them and the file does not
 //! hold them. The shadow stack lies in a gap that the build script's link arguments leave above
 //! the module's data; `gc_sp` is a wasm global of the object file that the build script writes.
-//! Who links `libruntime.a` leaves the gap below all data, and that is checked before anything else.
+//! A program that links `libruntime.a` leaves the gap below all data, and that is checked before anything else.
 
 use core::arch::wasm32;
 use core::cell::UnsafeCell;
@@ -43,19 +43,19 @@ unsafe extern "C" {
     safe fn rootstock_sp_get() -> u32;
     /// Writes the global `gc_sp`.
     safe fn rootstock_sp_set(sp: u32);
-    /// Whether the runtime may work; the argument is the guard word. In `runtime.wasm` the answer is
+    /// Tells whether the runtime may work; the argument is the guard word. In `runtime.wasm` the answer is
     /// a constant. In an object link it may call `malloc`, which may call any export.
     safe fn rootstock_enter(guard: u32) -> u32;
     /// The memory that is nobody's: where it starts in the lower half, where it ends in the upper.
     safe fn rootstock_spare() -> u64;
 }
 
-/// What [`enter`] answers; the build script's object files know the numbers.
+/// The answers of [`enter`]; the build script's object files know the numbers.
 pub(crate) const READY: u32 = 0;
 /// The shadow stack has overflowed.
 pub(crate) const OVERFLOWED: u32 = 1;
 
-/// Whether the runtime may work, or why not. Called while nobody has borrowed it.
+/// Tells whether the runtime may work, or why not. Called while nobody has borrowed it.
 #[inline(always)]
 pub(crate) fn enter() -> u32 {
     rootstock_enter(GUARD_WORD)

@@ -52,13 +52,13 @@ impl Addr {
         self.0.wrapping_sub(lower.0)
     }
 
-    /// Whether this is address 0.
+    /// Tells whether this is address 0.
     #[inline(always)]
     pub const fn is_null(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the address is a multiple of `align`, a power of two.
+    /// Tells whether the address is a multiple of `align`, a power of two.
     #[inline(always)]
     pub const fn is_aligned(self, align: u32) -> bool {
         self.0 & (align - 1) == 0
@@ -98,7 +98,7 @@ impl Block {
         self.0
     }
 
-    /// Whether this is [`Block::NONE`].
+    /// Tells whether this is [`Block::NONE`].
     #[inline(always)]
     pub const fn is_none(self) -> bool {
         self.0 == 0
@@ -110,7 +110,7 @@ impl Block {
         Addr(self.0 << BLOCK_SHIFT)
     }
 
-    /// How many blocks this one is above `lower`.
+    /// The number of blocks from `lower` up to this one.
     #[inline(always)]
     pub const fn since(self, lower: Self) -> u32 {
         self.0.wrapping_sub(lower.0)
@@ -123,7 +123,7 @@ impl Block {
     }
 }
 
-/// How many blocks hold `bytes` bytes, which is not 0.
+/// The number of blocks that hold `bytes` bytes, which is not 0.
 #[inline(always)]
 pub const fn blocks_for(bytes: u32) -> u32 {
     ((bytes - 1) >> BLOCK_SHIFT) + 1

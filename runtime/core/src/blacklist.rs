@@ -1,6 +1,6 @@
 //! Option BLACKLIST: free blocks that stray words point into are not used while there is a choice.
 //!
-//! A stray word looks like an address and is none: it keeps alive whatever is put there. Marking meets such words while
+//! A stray word looks like an address without being one: it keeps alive whatever is put there. Marking meets such words while
 //! nothing is there yet, and notes the block: a free one, or one that the heap may grow into. Until the next collection objects
 //! that may hold pointers, and large objects, go to blocks that are not noted, or to memory that grows for them. Small
 //! objects without pointers, which keep nothing else alive, go to the lowest free block as ever, and so take what the

@@ -37,7 +37,7 @@ pub const GROUP_BLOCKS: u32 = 1 << GROUP_SHIFT;
 
 const _: () = assert!(GROUP_BLOCKS << RECORD_SHIFT == BLOCK_SIZE);
 
-/// What a block is: the byte in the block table.
+/// The kind of a block: the byte in the block table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Kind(u32);
@@ -87,25 +87,25 @@ impl Kind {
         self.0 as u8
     }
 
-    /// Whether the block may be handed out.
+    /// Tells whether the block may be handed out.
     #[inline(always)]
     pub const fn is_free(self) -> bool {
         self.0 == Self::FREE.0 || self.0 == Self::FRESH.0
     }
 
-    /// Whether an object starts in the block.
+    /// Tells whether an object starts in the block.
     #[inline(always)]
     pub const fn has_objects(self) -> bool {
         self.0 >= Self::LARGE.0
     }
 
-    /// Whether the block holds small cells.
+    /// Tells whether the block holds small cells.
     #[inline(always)]
     pub const fn is_small(self) -> bool {
         self.0 >= Self::FIRST_SMALL.0
     }
 
-    /// Whether the objects in the block hold no pointers (where `has_objects`).
+    /// Tells whether the objects in the block hold no pointers (where `has_objects`).
     #[inline(always)]
     pub const fn is_atomic(self) -> bool {
         self.0 & 1 != 0
@@ -156,7 +156,7 @@ impl Bit {
     }
 }
 
-/// Where the bits of an object are: the address of its pair of words, and in the upper half the
+/// The place of an object's bits: the address of its pair of words, and in the upper half the
 /// number of its cell. (In one number, as two would be returned through the linear stack.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(u64);
@@ -165,7 +165,7 @@ impl Place {
     /// That of no object.
     pub(crate) const NONE: Self = Self(0);
 
-    /// Where the bits of a cell are.
+    /// The place of a cell's bits.
     #[inline(always)]
     pub(crate) const fn new(record: Record, cell: u32) -> Self {
         Self(record.0.plus(cell >> 6 << 4).get() as u64 | (cell as u64) << 32)
@@ -181,7 +181,7 @@ impl Place {
         1 << (self.0 >> 32 & 63)
     }
 
-    /// Whether the mark bit is set.
+    /// Tells whether the mark bit is set.
     #[inline(always)]
     pub(crate) fn is_marked<M: Memory>(self, mem: &M) -> bool {
         mem.load64(self.pair(), MARK) & self.mask() != 0
@@ -243,13 +243,13 @@ impl Record {
         mem.store64(self.0.plus(pair << 4), MARK, word);
     }
 
-    /// Whether a cell's alloc bit is set.
+    /// Tells whether a cell's alloc bit is set.
     #[inline]
     pub fn is_allocated<M: Memory>(self, mem: &M, bit: Bit) -> bool {
         mem.load64(self.0, bit.word) & bit.mask != 0
     }
 
-    /// Whether a cell's mark bit is set.
+    /// Tells whether a cell's mark bit is set.
     #[inline(always)]
     pub fn is_marked<M: Memory>(self, mem: &M, bit: Bit) -> bool {
         mem.load64(self.0.plus(bit.word), MARK) & bit.mask != 0
@@ -281,7 +281,7 @@ impl Record {
         }
     }
 
-    /// Whether the block may have marks: not, if none was set since the last collection.
+    /// Tells whether the block may have marks: not, if none was set since the last collection.
     #[inline]
     pub fn may_be_marked<M: Memory>(self, mem: &M) -> bool {
         mem.load32(self.0, MARKED) != 0
@@ -362,7 +362,7 @@ impl Record {
         mem.store32(self.0, LENGTH, blocks);
     }
 
-    /// Whether the block holds objects that are marked but were not scanned.
+    /// Tells whether the block holds objects that are marked but were not scanned.
     #[inline]
     pub fn is_dirty<M: Memory>(self, mem: &M) -> bool {
         mem.load32(self.0, DIRTY) != 0

@@ -8,8 +8,8 @@ use crate::runtime::Runtime;
 use crate::stats::Stat;
 
 impl<M: Memory> Runtime<M> {
-    /// Finds what can be reached and frees the rest. The host is told of dead wrappers afterwards,
-    /// at the boundary: `Telling::pending` says so. With `keep`, runs in use go on afterwards, and so
+    /// Finds what can be reached and frees the rest. The host is notified of dead wrappers afterwards,
+    /// at the boundary: `Notifying::pending` says so. With `keep`, runs in use go on afterwards, and so
     /// hold their blocks: right for a collection among many, but not for one that needs the memory.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl<M: Memory> Runtime<M> {
 
         self.collecting = false;
         M::phase(self, Phase::Statistics, 0);
-        self.telling.pending = true;
+        self.notifying.pending = true;
         self.fallible(Phase::Verify)
     }
 

@@ -26,7 +26,7 @@ impl<M: Memory> Runtime<M> {
         !self.collecting
     }
 
-    /// The same as a result, out of line.
+    /// [`Self::enter_slow`] with a result, out of line.
     pub(crate) fn enter_or_fail(&mut self) -> Result<(), Failed> {
         if self.enter_slow() { Ok(()) } else { Err(Failed::stored()) }
     }

@@ -43,11 +43,11 @@ pub struct ErrorInfo {
     pub code: ErrorCode,
     /// The name in the ABI.
     pub name: &'static str,
-    /// What happened.
+    /// The failure, as a clause.
     pub meaning: &'static str,
-    /// What `gc_last_error_arg` holds.
+    /// The meaning of `gc_last_error_arg`.
     pub argument: &'static str,
-    /// What the user can do about it.
+    /// The remedies that the user has.
     pub advice: &'static str,
 }
 
@@ -119,7 +119,7 @@ pub fn error_info(code: u32) -> Option<&'static ErrorInfo> {
 /// A failure on its way to the ABI boundary, where it is stored and becomes a trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What failed.
+    /// The code.
     pub code: ErrorCode,
     /// The argument, as [`ErrorInfo::argument`] describes it.
     pub arg: u32,

@@ -18,7 +18,7 @@ const MIN_GROWTH_PAGES: u32 = 8;
 /// Memory grows by at least this part of the heap, if the ceiling allows: 1/16.
 const GROWTH_SHIFT: u32 = 4;
 
-/// What the block table does not say.
+/// The state of the heap that the block table does not say.
 #[derive(Debug)]
 pub(crate) struct Heap {
     /// The first block that may be in the heap.
@@ -273,7 +273,7 @@ impl<M: Memory> Runtime<M> {
         true
     }
 
-    /// Where the static data of programs end, and so the heap may start: not below PROGRAM_BASE.
+    /// The end of the static data of programs, at which the heap may start: not below PROGRAM_BASE.
     pub(crate) fn heap_start(&self) -> Addr {
         self.static_end.max(self.mem.regions().program_base)
     }
@@ -282,7 +282,7 @@ impl<M: Memory> Runtime<M> {
     ///
     /// # Errors
     ///
-    /// `INIT_TWICE` if the heap is in use or another end was told; `HEAP_EXHAUSTED` if memory
+    /// `INIT_TWICE` if the heap is in use or another end was given; `HEAP_EXHAUSTED` if memory
     /// cannot reach `static_end`.
     pub fn init(&mut self, static_end: Addr) -> Result<(), Failed> {
         let end = static_end.max(self.mem.regions().program_base);
@@ -302,7 +302,7 @@ impl<M: Memory> Runtime<M> {
         Ok(())
     }
 
-    /// Sets the heap up at the first use, empty: what memory there is already may be somebody's.
+    /// Sets the heap up at the first use, empty: the memory that is there already may belong to another allocator.
     pub(crate) fn start_heap(&mut self) {
         let start = Block::new(blocks_for(self.heap_start().get()));
         self.heap.lo = start;

@@ -1,4 +1,4 @@
-//! The boundary to the host: operations that may tell it something, in order.
+//! The boundary to the host: operations that may notify it, in order.
 //!
 //! The runtime is never borrowed while the host runs: each function here borrows it, lets go,
 //! calls the host, and borrows it again. So whatever the host does in its callback is ordinary.
@@ -72,7 +72,7 @@ pub fn register_slow<H: Host>(host: &H, ptr: Addr, again: impl FnOnce()) -> Resu
     Ok(())
 }
 
-/// Disposes of a wrapper now; `Ok(false)` if the object is none.
+/// Disposes of a wrapper now; `Ok(false)` if the object is no wrapper.
 ///
 /// # Errors
 ///
@@ -81,16 +81,16 @@ pub fn release<H: Host>(host: &H, ptr: Addr) -> Result<bool, Failed> {
     if !host.with(|runtime| runtime.release(ptr))? {
         return Ok(false);
     }
-    let level = host.with(|runtime| runtime.begin_telling(ptr));
-    tell_one(host);
+    let level = host.with(|runtime| runtime.begin_notifying(ptr));
+    notify_one(host);
     if level != 0 {
-        host.with(|runtime| runtime.end_telling(level));
+        host.with(|runtime| runtime.end_notifying(level));
     }
     Ok(true)
 }
 
 /// Runs a full collection. From inside the host's callback it is refused and counted; what waits
-/// to be told is told, as this may be the first call after a trap in the callback.
+/// for notification is notified of, as this may be the first call after a trap in the callback.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ pub fn shutdown<H: Host>(host: &H) -> Result<(), Failed> {
         runtime.kill_wrappers();
         Ok(())
     })?;
-    tell_all(host, Addr::NULL);
+    notify_all(host, Addr::NULL);
     Ok(())
 }
 
@@ -138,7 +138,7 @@ pub fn notify<H: Host>(host: &H, max: u32) -> Result<u32, Failed> {
         may && host.with(|runtime| runtime.next_dead())
     };
     if max != 0 {
-        tell(host, Addr::NULL, &mut next);
+        notify_while(host, Addr::NULL, &mut next);
     }
     Ok(host.with(|runtime| runtime.dead()))
 }
@@ -148,41 +148,41 @@ pub fn notify<H: Host>(host: &H, max: u32) -> Result<u32, Failed> {
 #[inline(always)]
 pub fn notify_pending<H: Host>(host: &H, object: Addr) {
     let pending = host.with(|runtime| {
-        let pending = core::mem::take(&mut runtime.telling.pending);
+        let pending = core::mem::take(&mut runtime.notifying.pending);
         pending && runtime.option(GcOption::Notify) != 0
     });
     if pending {
-        tell_all(host, object);
+        notify_all(host, object);
     }
 }
 
 /// Notifies the host of all dead handles.
 #[inline(never)]
-fn tell_all<H: Host>(host: &H, object: Addr) {
-    tell(host, object, || host.with(|runtime| runtime.next_dead()));
+fn notify_all<H: Host>(host: &H, object: Addr) {
+    notify_while(host, object, || host.with(|runtime| runtime.next_dead()));
 }
 
 /// Notifies the host of dead handles, the last queued first, as long as `next` finds one.
 #[inline(always)]
-fn tell<H: Host>(host: &H, object: Addr, mut next: impl FnMut() -> bool) {
+fn notify_while<H: Host>(host: &H, object: Addr, mut next: impl FnMut() -> bool) {
     let level =
-        host.with(|runtime| if runtime.dead() != 0 { runtime.begin_telling(object) } else { 0 });
+        host.with(|runtime| if runtime.dead() != 0 { runtime.begin_notifying(object) } else { 0 });
     if level == 0 {
         return;
     }
     // What fails inside the callback is the callback's to see; the caller's failure stays its own.
     let failure = host.with(|runtime| runtime.failure_words());
     while next() {
-        tell_one(host);
+        notify_one(host);
     }
     host.with(|runtime| {
         runtime.set_failure_words(failure);
-        runtime.end_telling(level);
+        runtime.end_notifying(level);
     });
 }
 
 #[inline(always)]
-fn tell_one<H: Host>(host: &H) {
-    let (kind, handle) = host.with(|runtime| (runtime.telling.kind, runtime.telling.handle));
+fn notify_one<H: Host>(host: &H) {
+    let (kind, handle) = host.with(|runtime| (runtime.notifying.kind, runtime.notifying.handle));
     host.decref(kind, handle);
 }

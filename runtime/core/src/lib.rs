@@ -9,7 +9,7 @@
 //!
 //! | module | what it knows |
 //! | --- | --- |
-//! | [`host`] | operations that may tell the host something, in order |
+//! | [`host`] | operations that may notify the host, in order |
 //! | `alloc`, `register` | the fast path and the slow path of allocation, and of registration |
 //! | `runs`, `large` | the cells that small objects are taken from; objects beyond a block |
 //! | `lookup` | from an address to its object |
@@ -22,7 +22,7 @@
 //! | `collect` | the phases of a collection |
 //! | [`phases`] | those that a linked program can lack |
 //! | `roots`, `stacks`, `root_table`, `mark` | where it starts; what it reaches |
-//! | `wrap_table`, `wrap_index`, `tell` | wrappers, and how the host hears of their death |
+//! | `wrap_table`, `wrap_index`, `notify` | wrappers, and how the host hears of their death |
 //! | [`sweep`] | what becomes of the rest |
 //! | `tables`, `probe` | memory for the collector's own tables; the search in those that hash |
 //! | [`verify`] | every invariant, checked |
@@ -49,6 +49,7 @@ mod mark;
 pub mod memory;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
+mod notify;
 pub mod options;
 mod pace;
 pub mod phases;
@@ -63,7 +64,6 @@ mod stacks;
 pub mod stats;
 pub mod sweep;
 mod tables;
-mod tell;
 pub mod verify;
 mod wrap_index;
 mod wrap_table;

@@ -32,7 +32,7 @@ impl<M: Memory> Runtime<M> {
         if self.is_object(base) { base } else { Addr::NULL }
     }
 
-    /// Where the bits of the object with this base are; `NONE` if there is no such object. Between
+    /// The place of the bits of the object with this base; `NONE` if there is no such object. Between
     /// collections the mark bit says whether it has an entry in the wrap-table.
     #[inline(never)]
     pub(crate) fn place_of(&self, ptr: Addr) -> Place {
@@ -55,12 +55,12 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Whether `ptr` is the base of an allocated object.
+    /// Tells whether `ptr` is the base of an allocated object.
     pub(crate) fn is_object(&self, ptr: Addr) -> bool {
         self.place_of(ptr) != Place::NONE
     }
 
-    /// Where the bits of the object with this base are; fails with `NOT_AN_OBJECT` if there is none.
+    /// The place of the bits of the object with this base; fails with `NOT_AN_OBJECT` if there is none.
     #[inline(always)]
     pub(crate) fn expect_place(&mut self, ptr: Addr) -> Result<Place, Failed> {
         let place = self.place_or_note(ptr);
@@ -91,7 +91,7 @@ impl<M: Memory> Runtime<M> {
         Block::new(tail.index() - self.record(tail).length(&self.mem))
     }
 
-    /// How many cells a block with objects has, and their size in bytes: a large object is one.
+    /// The number of cells in a block with objects, and their size in bytes: a large object is one.
     pub(crate) fn cells_of(&self, block: Block, kind: Kind) -> (u32, u32) {
         if kind.is_small() {
             (self.classes.cells(kind), kind.class().cell_size())

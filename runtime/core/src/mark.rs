@@ -6,7 +6,7 @@
 //! a word before it has passed them all.
 //!
 //! A marked object goes on the mark stack to be scanned. The stack has a small built-in part and
-//! grows by a block at a time. If a block can't be had, the object's block is noted as dirty
+//! grows by a block at a time. Without memory for a block, the object's block is noted as dirty
 //! instead, and when the stack is empty the dirty blocks are walked and their marked objects
 //! scanned again. Each such walk scans something that was marked since the last, so it ends, and
 //! needs no memory: slower, never wrong. (The method is that of the Boehm-Demers-Weiser collector;
@@ -16,7 +16,7 @@
 //! segment (one block):  +0 previous segment | +4 its top | +8 BOTTOM | +12 entries ...
 //!
 //! entry:   object          marked: its block says how many bytes it has
-//!          bytes | SIZED   so many bytes from an address on: roots, what is left of an object
+//!          bytes | SIZED   this many bytes from an address on: roots, what is left of an object
 //!          word | ODD      a word that points to no cell's base, where that matters
 //! ```
 //!
@@ -56,13 +56,13 @@ const AHEAD: u32 = 8 * ENTRY;
 /// The mark stack, and what marking has found.
 #[derive(Debug)]
 pub(crate) struct MarkStack {
-    /// Where the next entry goes.
+    /// The address at which the next entry goes.
     top: Addr,
     /// Above it there is no room for what one piece of an object refers to.
     limit: Addr,
     /// The segment's first entry.
     bottom: Addr,
-    /// Where the heap starts, and its bytes.
+    /// The start of the heap, and the bytes from there on in which words are looked at.
     pub(crate) lo: Addr,
     pub(crate) span: u32,
     /// Words in blocks of a kind below this one are of interest even if they point to no cell's base.
@@ -147,7 +147,7 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Whether an address inside an object is near enough to its base to keep it alive.
+    /// Tells whether an address inside an object is near enough to its base to keep it alive.
     fn is_near(&self, base: Addr, at: Addr) -> bool {
         let most = self.option(GcOption::LargeInterior);
         most == 0 || at.since(base) < most || self.kind(base.block()).is_small()
@@ -193,7 +193,7 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Scans everything on the stack.
+    /// Scans all entries of the mark stack.
     #[inline(never)]
     pub(crate) fn drain_stack(&mut self) {
         let (mut at, mut bytes) = (Addr::NULL, 0);

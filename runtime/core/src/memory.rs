@@ -19,7 +19,7 @@ pub const DIRECTORY_BYTES: u32 = MAX_BLOCKS / crate::block::GROUP_BLOCKS * 4;
 /// Bytes of the wrap-table to begin with.
 pub const WRAP_TABLE_BYTES: u32 = WRAP_TABLE_ENTRIES * WRAP_ENTRY_BYTES;
 
-/// Where the parts of memory lie that exist before the heap does.
+/// The addresses of the parts of memory that exist before the heap does.
 ///
 /// ```text
 /// 0        tables               stack_base       stack_limit   program_base   heap
@@ -34,7 +34,7 @@ pub struct Regions {
     pub stack_base: Addr,
     /// One past the last slot; the guard word lies here.
     pub stack_limit: Addr,
-    /// Where a program's static data start.
+    /// The start of a program's static data.
     pub program_base: Addr,
     /// [`BLOCK_TABLE_BYTES`] of zeros.
     pub block_table: Addr,
@@ -84,7 +84,7 @@ pub unsafe trait Memory {
     fn pages(&self) -> u32;
     /// Adds zeroed pages; returns the old size in pages, or `None` and changes nothing.
     fn grow(&mut self, pages: u32) -> Option<u32>;
-    /// Where memory starts and ends that was there before the heap, and that is known to be nobody's. It may be of any
+    /// The start and the end of memory that was there before the heap and is known to be nobody's. It may be of any
     /// content. The heap asks where memory cannot grow.
     #[inline]
     fn spare(&self) -> Option<(Addr, Addr)> {

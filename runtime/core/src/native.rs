@@ -1,4 +1,4 @@
-//! A memory for native builds: tests, fuzzers, Miri and profilers run the same core over it.
+//! A memory for native builds: tests, fuzzers, Miri and profilers run the core over it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;

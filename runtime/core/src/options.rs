@@ -12,23 +12,23 @@ pub enum GcOption {
     Verify = 2,
     /// Bytes of blocks that objects and tables may occupy; 0 is no limit.
     HeapLimit = 3,
-    /// How much may be allocated between collections, in percent of what is live.
+    /// The bytes that may be allocated between collections, in percent of the live ones.
     GrowthPercent = 4,
     /// Bytes that may always be allocated between collections.
     MinHeap = 5,
     /// The most entries the wrap-table may have.
     WrapLimit = 6,
-    /// Whether any address inside an object keeps it alive.
+    /// True if any address inside an object keeps it alive.
     Interior = 7,
     /// Pages of 64 KiB that memory may be grown to by the runtime.
     MaxPages = 8,
     /// Bytes the mark stack may have beyond its built-in part.
     MarkStackLimit = 9,
-    /// Whether the host is notified of dead handles at once.
+    /// True if the host is notified of dead handles at once.
     Notify = 10,
-    /// How far into a large object an interior pointer may point; 0 is anywhere.
+    /// The bytes from the base of a large object in which an interior pointer may point; 0 is anywhere.
     LargeInterior = 11,
-    /// Whether free blocks that stray words point into are avoided.
+    /// True if free blocks that stray words point into are avoided.
     Blacklist = 12,
 }
 
@@ -39,7 +39,7 @@ pub struct OptionInfo {
     pub option: GcOption,
     /// The name in the ABI.
     pub name: &'static str,
-    /// What it does.
+    /// Its effect.
     pub meaning: &'static str,
     /// The value before the first `gc_configure`.
     pub default: u32,
@@ -49,7 +49,7 @@ pub struct OptionInfo {
     pub max: u32,
 }
 
-/// Values above this could not be told from -1 when they are returned.
+/// Values above this could not be distinguished from -1 when they are returned.
 const MAX_VALUE: u32 = i32::MAX as u32;
 
 macro_rules! options {

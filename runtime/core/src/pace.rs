@@ -17,7 +17,7 @@ use crate::stats::Stat;
 
 /// Registrations that are always allowed between two collections.
 const MIN_REGISTRATIONS: u32 = 512;
-/// So many live bytes allow one more registration between two collections, because marking them
+/// The live bytes that allow one more registration between two collections, because marking them
 /// is what a collection costs.
 const BYTES_PER_REGISTRATION: u32 = 512;
 
@@ -31,9 +31,9 @@ pub(crate) struct Pace {
     pub(crate) registered: u32,
     /// Registrations that are allowed before the next one.
     pub(crate) registrations: u32,
-    /// What the last collection found live, in bytes, with what the host keeps behind wrappers.
+    /// The bytes that the last collection found live, with those that the host keeps behind wrappers.
     live: u64,
-    /// What all collections so far have found dead, in bytes and in objects.
+    /// The bytes and the objects that all collections so far have found dead.
     pub(crate) dead_bytes: u64,
     pub(crate) dead_objects: u64,
     /// Allocations and registrations since the last eager collection.
@@ -63,7 +63,7 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Whether allocation or registration has used up its budget. From inside the host's callback
+    /// Tells whether allocation or registration has used up its budget. From inside the host's callback
     /// both budgets are twice as large, so that it takes an unusual callback to be collected in.
     #[inline(never)]
     pub(crate) fn is_due(&mut self) -> bool {
@@ -74,9 +74,9 @@ impl<M: Memory> Runtime<M> {
         self.has_spent(u32::from(nested)) && self.may_collect()
     }
 
-    fn has_spent(&self, telling: u32) -> bool {
+    fn has_spent(&self, nested: u32) -> bool {
         let pace = &self.pace;
-        pace.carved >> telling >= pace.budget || pace.registered >> telling >= pace.registrations
+        pace.carved >> nested >= pace.budget || pace.registered >> nested >= pace.registrations
     }
 
     /// Starts the next period: called at the end of a collection.

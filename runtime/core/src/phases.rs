@@ -39,7 +39,7 @@ pub enum Phase {
     Ranges,
     /// Shadow stacks other than the first.
     Stacks,
-    /// What a collection adds to the statistics.
+    /// The additions of a collection to the statistics.
     Statistics,
     /// Option EAGER.
     Eager,
@@ -73,7 +73,7 @@ impl<M: Memory> Runtime<M> {
     pub fn run_phase(&mut self, phase: Phase, argument: u32) -> u32 {
         match phase {
             Phase::Wrappers => self.wrapper_step(argument),
-            Phase::Nested => return u32::from(self.is_telling()),
+            Phase::Nested => return u32::from(self.is_notifying()),
             Phase::Pins => self.mark_pins(),
             Phase::Ranges => self.mark_ranges(),
             Phase::Stacks => self.stack_step(argument),

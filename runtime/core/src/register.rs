@@ -37,7 +37,7 @@ impl<M: Memory> Runtime<M> {
     }
 
     /// First part of a registration: checks the object, and collects if it is time to, or if the
-    /// table is full. The host is told of what died before the second part.
+    /// table is full. The host is notified of the dead before the second part.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl<M: Memory> Runtime<M> {
         self.wraps.plain = if slow { 0 } else { most };
     }
 
-    /// Takes a wrapper's entry out, for the host to be told at once; `Ok(false)` if it has none.
+    /// Takes a wrapper's entry out, for the host to be notified at once; `Ok(false)` if it has none.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl<M: Memory> Runtime<M> {
         Ok(true)
     }
 
-    /// Where the kind and the handle of an object's entry are; null if it has none.
+    /// The address of the kind and the handle in an object's entry; null if it has none.
     pub fn wrapper(&mut self, ptr: Addr) -> Addr {
         let place = self.place_of(ptr);
         if self.collecting || place == Place::NONE || !place.is_marked(&self.mem) {

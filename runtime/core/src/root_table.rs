@@ -20,9 +20,9 @@ use crate::runtime::Runtime;
 const ENTRY: u32 = 16;
 const MIN_CAPACITY: u32 = 32;
 
-/// Where an entry's value is.
+/// The offset of an entry's value.
 pub(crate) const VALUE: u32 = 8;
-/// Where an entry's last word is.
+/// The offset of an entry's last word.
 pub(crate) const MORE: u32 = 12;
 
 #[derive(Clone, Copy, Debug)]

@@ -41,7 +41,7 @@ impl<M: Memory> Runtime<M> {
         self.mem.store32(self.stacks.limit, 0, GUARD);
     }
 
-    /// Whether `gc_sp` is in range of the current stack and aligned, and its guard word is in place.
+    /// Tells whether `gc_sp` is in range of the current stack and aligned, and its guard word is in place.
     #[inline(never)]
     pub(crate) fn shadow_stack_is_sound(&self) -> bool {
         let sp = self.mem.sp();
@@ -86,8 +86,8 @@ impl<M: Memory> Runtime<M> {
     #[inline(always)]
     pub(crate) fn mark_in_transit(&mut self) {
         let mut level = 0;
-        while level < self.telling.level() {
-            self.visit_any(self.telling.root(level));
+        while level < self.notifying.level() {
+            self.visit_any(self.notifying.root(level));
             level += 1;
         }
         self.visit_any(self.wraps.in_flight);
@@ -169,7 +169,7 @@ impl<M: Memory> Runtime<M> {
     ///
     /// # Errors
     ///
-    /// `UNPIN_UNDERFLOW` if the object has no pin; `NOT_AN_OBJECT` if it is none.
+    /// `UNPIN_UNDERFLOW` if the object has no pin; `NOT_AN_OBJECT` if there is no object.
     pub fn unpin(&mut self, ptr: Addr) -> Result<(), Failed> {
         self.enter_or_fail()?;
         self.expect_place(ptr)?;
@@ -182,7 +182,7 @@ impl<M: Memory> Runtime<M> {
         Ok(())
     }
 
-    /// Whether every pinned object is one.
+    /// Tells whether every pinned object is one.
     pub(crate) fn pins_are_objects(&self) -> bool {
         let mut entry = self.next_root(Of::Pins, Addr::NULL);
         while !entry.is_null() {

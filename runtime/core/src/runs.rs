@@ -18,7 +18,7 @@ use crate::memory::Memory;
 use crate::options::GcOption;
 use crate::runtime::Runtime;
 
-/// Entries of the table of runs: one for each kind of small object, and so many that any byte is
+/// Entries of the table of runs: one for each kind of small object, and enough that any byte is
 /// an index.
 pub(crate) const RUNS: usize = 256;
 /// Entries of the table of sweep lists, rounded up to a power of two so that a masked index needs
@@ -32,7 +32,7 @@ pub(crate) const LISTS: usize = 128;
 pub(crate) struct Run {
     pub(crate) bump: Addr,
     pub(crate) end: Addr,
-    /// What of it was counted as allocated already, from its start.
+    /// The end of the part that was counted as allocated already, from its start.
     pub(crate) counted: Addr,
     /// Bytes in a cell; 0 for a run that never was.
     cell_size: u32,
@@ -58,7 +58,7 @@ const _: () = assert!(
     offset_of!(Run, bump) == 0 && offset_of!(Run, end) == 4 && offset_of!(Run, cell_size) == 12
 );
 
-/// Where the next run of a kind comes from.
+/// The source of the next run of a kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sweep {
     /// The block being swept, or none.
@@ -223,7 +223,7 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Whether the cell at `cell`, whose alloc bit is set, was handed out yet: not if it is in
+    /// Tells whether the cell at `cell`, whose alloc bit is set, was handed out yet: not if it is in
     /// the rest of a run.
     #[inline]
     pub(crate) fn is_handed_out(&self, kind: Kind, cell: Addr) -> bool {

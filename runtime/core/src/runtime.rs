@@ -6,6 +6,7 @@ use crate::error::LastFailure;
 use crate::heap::Heap;
 use crate::mark::MarkStack;
 use crate::memory::Memory;
+use crate::notify::Notifying;
 use crate::options::{DEFAULTS, GcOption, OPTIONS, RANGES};
 use crate::pace::Pace;
 use crate::roots::Roots;
@@ -14,7 +15,6 @@ use crate::size_class::Lookup;
 use crate::stacks::Stacks;
 use crate::stats::Counters;
 use crate::sweep::Found;
-use crate::tell::Telling;
 use crate::wrap_table::WrapTable;
 
 /// A garbage-collected heap in a linear memory.
@@ -24,21 +24,21 @@ use crate::wrap_table::WrapTable;
 #[repr(C)]
 pub struct Runtime<M: Memory> {
     pub(crate) mem: M,
-    /// As told, but not below `program_base`; null before.
+    /// As given to `gc_init`, but not below `program_base`; null before.
     pub(crate) static_end: Addr,
     pub(crate) last: LastFailure,
-    /// Whether a collection is going on: found set at an entry, it was interrupted.
+    /// True during a collection. If an export finds it set, the last collection was interrupted.
     pub(crate) collecting: bool,
     options: [u32; OPTIONS.len()],
     pub(crate) heap: Heap,
     pub(crate) pace: Pace,
     pub(crate) stack: MarkStack,
     pub(crate) wraps: WrapTable,
-    pub(crate) telling: Telling,
+    pub(crate) notifying: Notifying,
     pub(crate) roots: Roots,
     pub(crate) stacks: Stacks,
     pub(crate) counters: Counters,
-    /// What the last collection found.
+    /// The findings of the last collection.
     pub(crate) found: Found,
     pub(crate) blacklist: Blacklist,
     // The large parts last: a field at a low address makes shorter wasm. And they are all zeros, which
@@ -59,7 +59,7 @@ impl<M: Memory> Runtime<M> {
             pace: Pace::EMPTY,
             stack: MarkStack::EMPTY,
             wraps: WrapTable::EMPTY,
-            telling: Telling::EMPTY,
+            notifying: Notifying::EMPTY,
             roots: Roots::EMPTY,
             stacks: Stacks::EMPTY,
             counters: Counters::EMPTY,

@@ -78,7 +78,7 @@ impl Class {
     }
 }
 
-/// What allocation and marking look up all the time. It is computed at the first use, which takes
+/// The tables in which allocation and marking look up all the time. It is computed at the first use, which takes
 /// less of the wasm file than the tables would.
 #[derive(Debug)]
 pub struct Lookup {

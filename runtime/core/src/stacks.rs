@@ -28,7 +28,7 @@ use crate::stats::Stat;
 /// nothing of the collector's.
 const MARGIN: u32 = 256;
 
-/// What `Phase::Stacks` is asked to do; any other number is an address to whose stack it goes back.
+/// A task of `Phase::Stacks`; any other number is an address to whose stack it goes back.
 pub(crate) struct StackStep;
 
 impl StackStep {
@@ -162,7 +162,7 @@ impl<M: Memory> Runtime<M> {
         }
     }
 
-    /// Whether all guard words are in place, and `gc_sp` is the top of a stack.
+    /// Tells whether all guard words are in place, and `gc_sp` is the top of a stack.
     pub(crate) fn stacks_are_sound(&self) -> bool {
         let mut entry = self.next_root(Of::Stacks, Addr::NULL);
         while !entry.is_null() {

@@ -44,7 +44,7 @@ pub struct StatInfo {
     pub stat: Stat,
     /// The name in the ABI.
     pub name: &'static str,
-    /// What it counts.
+    /// Its meaning, as a clause.
     pub meaning: &'static str,
     /// Its unit.
     pub unit: &'static str,
@@ -81,7 +81,7 @@ stats! {
     ExternalBytes, "EXTERNAL_BYTES", "bytes", "host memory behind the wrappers that are registered now";
     WrapCapacity, "WRAP_CAPACITY", "entries", "size of the wrap-table";
     HeapBytes, "HEAP_BYTES", "bytes", "blocks in use now, by objects and by tables of the collector";
-    DeadQueued, "DEAD_QUEUED", "entries", "dead handles that the host has not been told about yet";
+    DeadQueued, "DEAD_QUEUED", "entries", "dead handles that the host has not been notified of yet";
     Pins, "PINS", "objects", "pinned objects";
     RootRanges, "ROOT_RANGES", "ranges", "ranges registered with gc_add_roots";
     MarkOverflows, "MARK_OVERFLOWS", "times", "times the mark stack was full and the heap was walked instead";

@@ -12,10 +12,10 @@ use crate::phases::Phase;
 use crate::runs::{LISTS, Sweep};
 use crate::runtime::Runtime;
 
-/// What freed cells are filled with under POISON.
+/// The byte that freed cells are filled with under POISON.
 pub const POISON: u8 = 0xDB;
 
-/// What a collection has found.
+/// The findings of a collection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) bytes: u64,
@@ -31,7 +31,7 @@ impl Found {
 }
 
 impl<M: Memory> Runtime<M> {
-    /// Frees everything that is not marked; notes what is.
+    /// Frees all cells that are not marked; counts those that are.
     pub(crate) fn reclaim(&mut self) {
         self.sweep = [Sweep::EMPTY; LISTS];
         let mut found = Found::NOTHING;

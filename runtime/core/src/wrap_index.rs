@@ -23,13 +23,13 @@ pub(crate) struct WrapIndex {
 impl WrapIndex {
     pub(crate) const EMPTY: Self = Self { at: Addr::NULL, capacity: 0, used: 0 };
 
-    /// Whether all entries are in it.
+    /// Tells whether all entries are in it.
     #[inline(always)]
     pub(crate) fn is_valid(&self) -> bool {
         self.used != 0
     }
 
-    /// Forgets everything, as entries are about to move.
+    /// Forgets all entries, as they are about to move.
     pub(crate) fn invalidate(&mut self) {
         self.used = 0;
     }

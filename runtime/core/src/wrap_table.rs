@@ -5,13 +5,13 @@
 //!
 //! 0                live                used            capacity
 //! +----------------+-------------------+---------------+
-//! | registered     | dead, to be told  | unused        |
+//! | registered     | dead, queued      | unused        |
 //! +----------------+-------------------+---------------+
 //! ```
 //!
 //! A collection moves the entries whose objects died behind those that live (in place, and the
-//! survivors keep their order); the host is told from the end, and each entry is gone before the
-//! call, so that nothing is told twice whatever the host does. Between collections an object's
+//! survivors keep their order); the host is notified from the end, and each entry is gone before the
+//! call, so that no handle is reported twice whatever the host does. Between collections an object's
 //! mark bit says that it has an entry.
 
 use crate::addr::Addr;
@@ -22,18 +22,18 @@ use crate::runtime::Runtime;
 use crate::stats::Stat;
 use crate::wrap_index::WrapIndex;
 
-/// A table of so many entries does not double: its size would not be a 32-bit number.
+/// A table of this many entries does not double: its size would not be a 32-bit number.
 const MAX_ENTRIES: u32 = u32::MAX / (2 * WRAP_ENTRY_BYTES);
 
 #[derive(Debug)]
 pub(crate) struct WrapTable {
-    /// Where the table lies: from the first use on in its built-in place, until it grows out of it.
+    /// The address of the table: from the first use on its built-in place, until it grows out of it.
     at: Addr,
     /// Entries that there is room for.
     pub(crate) capacity: u32,
     pub(crate) live: u32,
     pub(crate) used: u32,
-    /// Below so many entries a registration is only its entry: none is dead, there is room, no
+    /// Below this many entries a registration is only its entry: none is dead, there is room, no
     /// collection is due, and nothing else is to be kept up to date. 0 where that is not known.
     pub(crate) plain: u32,
     /// The object that is being registered: a root of a collection on the way.
@@ -150,7 +150,7 @@ impl<M: Memory> Runtime<M> {
     #[inline(always)]
     pub(crate) fn remove_entry(&mut self, entry: u32) {
         self.note_wrappers();
-        self.set_telling_entry(entry);
+        self.set_notified_entry(entry);
         let external = self.mem.load32(self.wrap_entry(entry), 12);
         self.counters[Stat::ExternalBytes] -= u64::from(external);
         // The last of the living fills the gap, and the last of the dead fills that one's.
@@ -167,26 +167,26 @@ impl<M: Memory> Runtime<M> {
     }
 
     #[inline(always)]
-    fn set_telling_entry(&mut self, entry: u32) {
+    fn set_notified_entry(&mut self, entry: u32) {
         let at = self.wrap_entry(entry);
-        self.telling.kind = self.mem.load32(at, 4);
-        self.telling.handle = self.mem.load32(at, 8);
+        self.notifying.kind = self.mem.load32(at, 4);
+        self.notifying.handle = self.mem.load32(at, 8);
         self.counters[Stat::WrappersTold] += 1;
     }
 
-    /// Takes the next dead entry out and makes it what the host is told; `false` if there is none.
+    /// Takes the next dead entry out and makes it the one that the host is notified of; `false` if there is none.
     #[inline(always)]
     pub(crate) fn pop_dead(&mut self) -> bool {
         if self.wraps.used == self.wraps.live {
             return false;
         }
         let entry = self.wraps.used - 1;
-        self.set_telling_entry(entry);
+        self.set_notified_entry(entry);
         self.wraps.used = entry;
         true
     }
 
-    /// How many dead handles the host has not been told about yet.
+    /// The number of dead handles of which the host has not been notified yet.
     pub(crate) fn dead(&self) -> u32 {
         self.wraps.used - self.wraps.live
     }

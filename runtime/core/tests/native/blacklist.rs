@@ -80,7 +80,7 @@ fn large_objects_start_in_other_blocks() {
     host.check();
 }
 
-/// Where memory cannot grow there is no choice: as many objects fit as without any word that points there.
+/// Without more memory there is no choice: as many objects fit as without any word that points there.
 #[test]
 fn without_a_choice_noted_blocks_are_used() {
     let room = |words: u32, limit: u32, size: u32| {

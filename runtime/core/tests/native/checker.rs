@@ -22,7 +22,7 @@ fn kind(host: &TestHost, block: Block) -> Kind {
     Kind::from_byte(host.read8(host.regions().block_table.get() + block.index()))
 }
 
-/// Where the directory has the metadata block of a block's group.
+/// The directory's entry for a block's group: the address of its metadata block.
 fn directory_entry(host: &TestHost, block: Block) -> u32 {
     host.regions().directory.get() + (block.index() >> GROUP_SHIFT) * 4
 }
@@ -36,7 +36,7 @@ fn record(host: &TestHost, block: Block, f: impl FnOnce(Record, &mut TestMemory)
 }
 
 /// The heap is in order, then something is broken, then this is found; and a collection with
-/// VERIFY reports it as HEAP_CORRUPT (unless it repairs it, as it builds all marks anew).
+/// VERIFY reports it as HEAP_CORRUPT (unless it repairs it, as it builds all marks again).
 #[track_caller]
 fn finds(host: &TestHost, invariant: Invariant, plant: impl FnOnce(&TestHost)) {
     assert_eq!(host.verify(), 0);
@@ -284,7 +284,7 @@ fn a_collection_reports_what_it_finds() {
     host.alloc(8);
 }
 
-/// What `runtime.wasm` says of a panic of its own.
+/// The code that `runtime.wasm` gives for a panic of its own.
 #[test]
 fn what_nothing_can_be_done_about_is_noted() {
     let host = TestHost::manual();

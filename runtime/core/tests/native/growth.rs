@@ -1,4 +1,4 @@
-//! Where the heap lies, how memory grows, and what happens when it does not.
+//! The place of the heap, the growth of memory, and the failures to grow.
 
 use std::ops::Range;
 
@@ -73,9 +73,9 @@ fn init_beyond_what_there_is() {
     host.init(20 * PAGE).expect("up to the ceiling");
 }
 
-/// Somebody else grows memory whenever they like; the heap goes around it.
+/// Another allocator grows memory at any time; the heap goes around it.
 #[test]
-fn pages_of_somebody_else() {
+fn pages_of_another_allocator() {
     let host = TestHost::with_options(&[(GcOption::MinHeap, 1 << 30)]);
     host.alloc(8);
     let mut foreign = Vec::new();

@@ -24,7 +24,7 @@ pub(crate) struct TestHost {
     runtime: RefCell<Runtime<TestMemory>>,
     callback: RefCell<Option<Callback>>,
     told: RefCell<Vec<(u32, u32)>>,
-    /// How many callbacks are running.
+    /// The number of callbacks that are running.
     depth: Cell<u32>,
 }
 
@@ -99,17 +99,17 @@ impl TestHost {
         *self.callback.borrow_mut() = None;
     }
 
-    /// What the host was told since the last call of this function.
+    /// The handles of which the host was notified since the last call of this function.
     pub(crate) fn told(&self) -> Vec<(u32, u32)> {
         std::mem::take(&mut self.told.borrow_mut())
     }
 
-    /// The handles of the same, in order.
+    /// The handles alone, in order.
     pub(crate) fn told_handles(&self) -> Vec<u32> {
         self.told().into_iter().map(|(_, handle)| handle).collect()
     }
 
-    /// How many callbacks are running.
+    /// The number of callbacks that are running.
     pub(crate) fn depth(&self) -> u32 {
         self.depth.get()
     }
@@ -190,7 +190,7 @@ impl TestHost {
         ptr
     }
 
-    /// The same, and pushes it as a root first.
+    /// [`Self::wrapper`] that pushes the object as a root first.
     pub(crate) fn wrapper_root(&self, handle: u32) -> u32 {
         let ptr = self.alloc_root(16);
         self.try_register(ptr, 1, handle).unwrap_or_else(|why| panic!("register: {why:?}"));
@@ -309,7 +309,7 @@ impl TestHost {
         assert!(self.bytes(0, 1024) == [0; 1024], "an access through null");
     }
 
-    /// Whether an object starts at this address.
+    /// Tells whether an object starts at this address.
     pub(crate) fn is_object(&self, ptr: u32) -> bool {
         ptr != 0 && self.base(ptr) == ptr
     }
@@ -335,7 +335,7 @@ impl TestHost {
         self.memory(|memory| memory.pages())
     }
 
-    /// Grows memory as somebody else.
+    /// Grows memory as another allocator.
     pub(crate) fn foreign_grow(&self, pages: u32) -> Option<u32> {
         self.memory(|memory| memory.grow(pages))
     }
@@ -360,7 +360,7 @@ impl TestHost {
         self.memory(|memory| memory.fill(Addr::new(at), bytes, value));
     }
 
-    /// Whether the bytes from `at` on are all the same.
+    /// Tells whether the bytes from `at` on all have this value.
     pub(crate) fn is_filled(&self, at: u32, bytes: u32, value: u8) -> bool {
         self.bytes(at, bytes) == vec![value; bytes as usize]
     }

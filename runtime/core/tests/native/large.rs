@@ -91,7 +91,7 @@ fn gaps_are_filled() {
     host.check();
 }
 
-/// Where there is no gap for a large object, one for a smaller is found all the same, without a collection.
+/// Without a gap for a large object, one for a smaller object is still found, without a collection.
 #[test]
 fn a_search_in_vain_hides_no_gap() {
     let host = TestHost::manual();
@@ -114,7 +114,7 @@ fn a_search_in_vain_hides_no_gap() {
     host.check();
 }
 
-/// A size is too large where there are not so many blocks below MAX_PAGES; else memory is short.
+/// A size is too large where there are not as many blocks below MAX_PAGES; else memory is short.
 #[test]
 fn too_large_or_too_much() {
     for (pages, all) in [(0, 8192), (10, 10 * 65_536)] {

@@ -29,7 +29,7 @@ const POLICY: [(&str, &str); 6] = [
     ("entry", include_str!("../../src/entry.rs")),
     ("host", include_str!("../../src/host.rs")),
     ("register", include_str!("../../src/register.rs")),
-    ("tell", include_str!("../../src/tell.rs")),
+    ("notify", include_str!("../../src/notify.rs")),
 ];
 
 /// The names of the functions that a source defines.

@@ -1,4 +1,4 @@
-//! The runtime's core over a native memory: the same code as in `runtime.wasm`, against a model of
+//! The runtime's core over a native memory: the code of `runtime.wasm`, against a model of
 //! it and part by part.
 
 mod blacklist;

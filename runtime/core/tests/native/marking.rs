@@ -1,4 +1,4 @@
-//! What a collection reaches, whatever the shape of the graph and the memory there is for marking.
+//! The objects that a collection reaches, whatever the shape of the graph and the memory there is for marking.
 
 use runtime_core::options::GcOption;
 use runtime_core::stats::Stat;
@@ -179,7 +179,7 @@ fn a_deep_tree_without_mark_stack() {
     host.check();
 }
 
-/// One array that points to everything, larger than the mark stack.
+/// One array that points to all objects, larger than the mark stack.
 #[test]
 fn a_star() {
     for limit in [0, 16_384, i32::MAX as u32] {
@@ -266,7 +266,7 @@ fn large_objects_without_mark_stack() {
     host.check();
 }
 
-/// The blocks for the mark stack itself can't be had: the heap is at its limit.
+/// There are no blocks for the mark stack itself: the heap is at its limit.
 #[test]
 fn marking_in_a_full_heap() {
     let (pages, element_size) = if cfg!(miri) { (17, 1000) } else { (64, 16) };

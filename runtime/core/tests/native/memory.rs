@@ -7,7 +7,7 @@ use runtime_core::addr::Addr;
 use runtime_core::memory::{Memory, Regions};
 use runtime_core::native::NativeMemory;
 
-/// What unwinds when a call is cut short: a trap in the host's callback, or no fuel left.
+/// The payload that unwinds when a call is cut short: a trap in the host's callback, or no fuel left.
 pub(crate) struct Trap;
 
 /// Unwinds as a trap does. The panic hook is not called, as nothing is wrong.
@@ -50,7 +50,7 @@ impl TestMemory {
         self.refuse = refuse;
     }
 
-    /// How often memory has grown.
+    /// The number of times that memory has grown.
     pub(crate) fn growths(&self) -> u32 {
         self.growths
     }
@@ -65,7 +65,7 @@ impl TestMemory {
     }
 }
 
-// SAFETY: everything is left to `NativeMemory`; `grow` may also refuse, which any memory may.
+// SAFETY: all calls are left to `NativeMemory`; `grow` may also refuse, which any memory may.
 unsafe impl Memory for TestMemory {
     fn load8(&self, at: Addr, offset: u32) -> u8 {
         self.burn();

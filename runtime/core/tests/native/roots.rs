@@ -111,7 +111,7 @@ fn what_cannot_be_pinned() {
     assert_eq!(host.stat(Stat::Pins), 0);
 }
 
-/// What was pinned once leaves nothing in the table for good, and a table that was rebuilt is given back.
+/// An object that was pinned once leaves nothing in the table for good, and a table that was rebuilt is given back.
 #[test]
 fn pins_that_come_and_go() {
     let host = TestHost::manual();

@@ -131,7 +131,7 @@ fn an_overflow_of_each_stack_is_told() {
             assert_eq!(host.stack_switch(0).map(drop), why, "the stack that is left");
             assert_eq!(host.verify(), BROKEN);
         }
-        // So many pushes overwrite the guard word, and nothing of the collector's.
+        // This many pushes overwrite the guard word, and nothing of the collector's.
         host.set_sp(base);
         for _ in 0..slots + 32 {
             host.push(0x7777_7777);
@@ -314,7 +314,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What is known of a stack: its slots, and what was pushed.
+/// A stack as the test knows it: its slots, and what was pushed.
 #[derive(Default)]
 struct Known {
     slots: usize,

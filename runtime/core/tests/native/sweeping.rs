@@ -1,4 +1,4 @@
-//! What becomes of dead cells and blocks: lazily swept, reused, given to another class.
+//! The fate of dead cells and blocks: lazily swept, reused, given to another class.
 
 use runtime_core::host::Host;
 use runtime_core::options::GcOption;

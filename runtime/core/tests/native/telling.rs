@@ -244,7 +244,7 @@ fn roots_that_the_callback_leaves_stay() {
     assert_eq!(host.sp(), sp);
 }
 
-/// What the host does in its callback may fail, and it may not care; the error that the outer call
+/// Calls of the host in its callback may fail, and it may ignore that; the error that the outer call
 /// traps with is its own.
 #[test]
 fn the_error_of_a_call_is_its_own() {

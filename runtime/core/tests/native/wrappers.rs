@@ -323,7 +323,7 @@ fn entries_are_found_where_they_moved() {
     assert!(host.told_handles().into_iter().eq(0..100));
 }
 
-/// Where there is no memory to find entries by, they are found all the same.
+/// Without memory for an index, entries are still found.
 #[test]
 fn entries_are_found_without_memory() {
     let host = TestHost::with_pages(17);

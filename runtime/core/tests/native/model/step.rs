@@ -312,7 +312,7 @@ impl Runner {
         let notifies = self.model.borrow().option(GcOption::Notify) == 1;
         let nested = self.host.depth() != 0;
         if nested {
-            // As in `tell.rs`, but that this one does not forget a refusal when the next wrapper's turn comes.
+            // As in `notify.rs`, but that this one does not forget a refusal when the next wrapper's turn comes.
             const MUCH: u64 = 16;
             let counts = &mut self.model.borrow_mut().counts;
             let allocated = counts.allocated_objects;
