@@ -1,10 +1,14 @@
-//! Rootstock's runtime, built: its bytes, and the names in them.
+#![doc = include_str!("../README.md")]
+//!
+//! # What there is
 //!
 //! * [`RUNTIME_WASM`] is the module that programs are linked or instantiated with, and [`RUNTIME_LIBRARY`] the static library
 //!   for object files;
 //! * [`HEADER`] is the ABI in C, and [`COMPONENT`] is what programs add that are to be components;
 //! * [`names`] are the names of the ABI that the layers above have in common;
 //! * [`Exports`] is the list of what the runtime exports, by its own account.
+
+#![deny(clippy::missing_errors_doc)]
 
 mod exports;
 pub mod names;

@@ -1,4 +1,6 @@
-//! `rootstock doctor`: runs a program so that a missing root shows where it is.
+#![doc = include_str!("../README.md")]
+//!
+//! # How it works
 //!
 //! A conservative collector forgives much: a value that is in no slot of the shadow stack lives on until a collection
 //! happens to come at the wrong moment, and then something else is found in its memory, much later, far away. The doctor
@@ -20,6 +22,8 @@
 //! The alternative was to let the runtime collect (EAGER), and to ask afterwards what is gone. But it reuses a dead cell in
 //! the very call that freed it, so there would be no quarantine; and an object that is still allocated and must not be
 //! touched is nothing that the runtime knows of.
+
+#![deny(clippy::missing_errors_doc)]
 
 mod access;
 mod collect;
@@ -96,6 +100,10 @@ pub struct Doctor {
 impl Doctor {
     /// Watches what programs that are instantiated from now on do with this instance. Nothing may have been allocated
     /// yet; the host itself must not allocate, and its callback must leave the runtime alone.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime cannot be watched: there is no memory for the checks, or it refuses an option.
     pub fn attach(instance: &mut Instance, settings: Settings) -> Result<Self, Error> {
         let failed = |error: wasmtime::Error| Error::engine("the doctor cannot be set up", &error);
         let interior = instance.configure(GcOption::Interior, 0)?;
@@ -140,6 +148,10 @@ impl Doctor {
     }
 
     /// Instruments a program, instantiates it, and runs its start function.
+    ///
+    /// # Errors
+    ///
+    /// As [`Instance::instantiate`]; and if the program cannot be instrumented.
     pub fn instantiate(&self, instance: &mut Instance, program: &Program) -> Result<Linked, Error> {
         instance.validate(program)?;
         let first = self.shared.lock().traces.next_site();
@@ -162,6 +174,10 @@ impl Doctor {
     }
 
     /// Calls an exported function of a program.
+    ///
+    /// # Errors
+    ///
+    /// As [`Linked::call`]. Where that is a missing root, [`diagnosis`](Self::diagnosis) knows more.
     pub fn call(
         &self,
         instance: &mut Instance,
@@ -174,6 +190,10 @@ impl Doctor {
     }
 
     /// After a run that went well: one more collection, which looks at what roots are left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if the host's callback traps, or the shadow stack was overrun.
     pub fn finish(&self, instance: &mut Instance) -> Result<(), Error> {
         let mut state = self.shared.lock();
         state.checks.enter(instance.store_mut());

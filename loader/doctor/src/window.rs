@@ -17,6 +17,10 @@ use runtime::options::GcOption;
 
 /// Collects at each `every`th allocation or registration from one allocation of programs up to another; the first is 1.
 /// For programs that are instantiated from now on; what the host itself allocates is not counted.
+///
+/// # Errors
+///
+/// If the runtime refuses the number, or its exports cannot be watched.
 pub fn eager_window(
     instance: &mut Instance,
     every: u32,

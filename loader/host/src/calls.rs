@@ -43,6 +43,10 @@ pub struct Begun {
 
 impl Exports {
     /// Calls a function of the runtime; a trap becomes a report.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if it traps.
     pub fn call<P: WasmParams, R: WasmResults>(
         &self,
         mut cx: impl Context,
@@ -66,6 +70,10 @@ impl Exports {
     }
 
     /// After a call of a program's code that returned: an error if it has overrun the shadow stack meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if the shadow stack was overrun meanwhile.
     pub fn ended(&self, mut cx: impl Context, begun: Begun) -> Result<(), Error> {
         cx.as_context_mut().data_mut().calls -= 1;
         let Some(sp) = self.overrun(&mut cx) else { return Ok(()) };

@@ -90,6 +90,10 @@ static EMBEDDED: LazyLock<Mutex<HashMap<EngineKey, RuntimeModule>>> = LazyLock::
 
 impl RuntimeModule {
     /// The runtime that is built with this crate, for the engine that `config` needs. Compiled once a process.
+    ///
+    /// # Errors
+    ///
+    /// If the engine cannot be set up.
     pub fn embedded(config: &Config) -> Result<Self, Error> {
         let key = EngineKey::of(config);
         let mut known = EMBEDDED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,6 +106,10 @@ impl RuntimeModule {
     }
 
     /// Another build of the runtime, from the bytes of a module; `name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no module, or one that imports what the host does not have.
     pub fn new(name: &str, wasm: &[u8], config: &Config) -> Result<Self, Error> {
         Self::compile(EngineKey::of(config), name, wasm)
     }

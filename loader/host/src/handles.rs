@@ -131,6 +131,10 @@ impl HandleStore {
     }
 
     /// Makes a handle within the store's limit; what programs ask for goes through here.
+    ///
+    /// # Errors
+    ///
+    /// If no number is left, or as many are alive as may be.
     pub fn try_insert(&mut self, kind: u32, value: i64) -> Result<u32, StoreFull> {
         if self.live >= self.limit {
             return Err(StoreFull(self.live));
@@ -227,6 +231,10 @@ impl HandleStore {
     }
 
     /// The runtime tells that `number` is dead. A breach is kept for the audit, and returned.
+    ///
+    /// # Errors
+    ///
+    /// If the handle is not one that can die now. The audit counts that.
     pub fn tell(&mut self, kind: u32, number: u32) -> Result<Handle, Fault> {
         if let Some(log) = &mut self.log {
             log.push((kind, number));

@@ -53,6 +53,10 @@ pub struct CallbackCx<'a> {
 
 impl<'a> CallbackCx<'a> {
     /// Gets at the runtime from inside any host function of a store that an [`Instance`](crate::Instance) owns.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is not instantiated yet.
     pub fn new(caller: Caller<'a, HostState>) -> wasmtime::Result<Self> {
         let exports = caller
             .data()
@@ -68,26 +72,46 @@ impl<'a> CallbackCx<'a> {
     }
 
     /// Allocates zeroed, scanned memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if there is no memory.
     pub fn alloc(&mut self, size: u32) -> Result<Ptr, Error> {
         self.exports.alloc(&mut self.caller, size)
     }
 
     /// Allocates memory that holds no pointers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if there is no memory.
     pub fn alloc_atomic(&mut self, size: u32) -> Result<Ptr, Error> {
         self.exports.alloc_atomic(&mut self.caller, size)
     }
 
     /// Allocates, or says that there is no memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if a callback of the host's traps on the way.
     pub fn try_alloc(&mut self, size: u32) -> Result<Option<Ptr>, Error> {
         self.exports.try_alloc(&mut self.caller, size)
     }
 
     /// Makes `p` stand for a handle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if `p` is no object or has an entry already, or if the table is full.
     pub fn register_wrapper(&mut self, p: Ptr, kind: u32, handle: u32) -> Result<(), Error> {
         self.exports.register_wrapper(&mut self.caller, p, kind, handle)
     }
 
     /// Disposes of a wrapper now; false if `p` has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if the host's callback traps.
     pub fn release_wrapper(&mut self, p: Ptr) -> Result<bool, Error> {
         self.exports.release_wrapper(&mut self.caller, p)
     }
@@ -98,17 +122,29 @@ impl<'a> CallbackCx<'a> {
     }
 
     /// Notifies the host of at most `max` of the dead handles that are queued; returns how many are left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if the host's callback traps.
     pub fn notify(&mut self, max: u32) -> Result<u32, Error> {
         self.exports.notify(&mut self.caller, max)
     }
 
     /// Asks for a collection. From inside the callback the runtime refuses and counts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if the runtime finds its tables spoilt.
     pub fn collect(&mut self) -> Result<(), Error> {
         let exports = &self.exports;
         exports.call(&mut self.caller, &exports.gc_collect, ())
     }
 
     /// Pushes a root on the shadow stack.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShadowStackFull`] if no slot is free.
     pub fn push_root(&mut self, p: Ptr) -> Result<(), Error> {
         self.exports.push_root(&mut self.caller, p)
     }
@@ -129,16 +165,28 @@ impl<'a> CallbackCx<'a> {
     }
 
     /// Copies memory out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] if not all of it lies in memory.
     pub fn read(&self, address: u32, into: &mut [u8]) -> Result<(), Error> {
         self.exports.read(&self.caller, address, into)
     }
 
     /// Copies into memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] if not all of it lies in memory.
     pub fn write(&mut self, address: u32, from: &[u8]) -> Result<(), Error> {
         self.exports.write(&mut self.caller, address, from)
     }
 
     /// Reads a word.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] if it does not lie in memory.
     pub fn read_u32(&self, address: u32) -> Result<u32, Error> {
         let mut word = [0; 4];
         self.read(address, &mut word)?;
@@ -146,6 +194,10 @@ impl<'a> CallbackCx<'a> {
     }
 
     /// Writes a word.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] if it does not lie in memory.
     pub fn write_u32(&mut self, address: u32, value: u32) -> Result<(), Error> {
         self.write(address, &value.to_le_bytes())
     }

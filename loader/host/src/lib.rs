@@ -1,6 +1,8 @@
-//! Runs programs against Rootstock's runtime in wasmtime.
+#![doc = include_str!("../README.md")]
 //!
-//! The modules, in the order in which a program travels through them:
+//! # The modules
+//!
+//! In the order in which a program travels through them:
 //!
 //! * [`config`] is what an instance is made with, and [`engine`] compiles the runtime, once for each set of settings
 //!   that the code depends on;
@@ -14,20 +16,8 @@
 //! * [`scope`] holds roots for as long as a Rust scope lasts;
 //! * [`limits`] bounds time and stack, and `HostState` memory;
 //! * [`error`] and [`report`] say what went wrong, the second in words for a person; `frames` has the words for backtraces.
-//!
-//! ```
-//! use rootstock_host::{Config, Instance};
-//!
-//! let mut instance = Instance::new(&Config::default())?;
-//! let mut scope = instance.scope();
-//! let pair = scope.alloc(8)?;
-//! scope.push(pair)?;
-//! let text = scope.alloc_atomic(100)?;
-//! scope.write_u32(pair.0, text.0)?;
-//! scope.collect()?;
-//! assert_eq!(scope.base(text.0), Some(text));
-//! # Ok::<(), rootstock_host::Error>(())
-//! ```
+
+#![deny(clippy::missing_errors_doc)]
 
 mod calls;
 mod compile;

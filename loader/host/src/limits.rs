@@ -95,6 +95,10 @@ pub(crate) fn deadline(timeout: Duration) -> Option<Instant> {
 
 /// Runs a function on a thread with a native stack of this size: wasm runs on the stack of its caller, and
 /// [`Config::wasm_stack`](crate::Config::wasm_stack) must leave room on it.
+///
+/// # Errors
+///
+/// If the thread cannot be started.
 pub fn with_stack<T: Send>(bytes: usize, f: impl FnOnce() -> T + Send) -> std::io::Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(bytes).spawn_scoped(scope, f)?;

@@ -27,6 +27,11 @@ pub struct Linked {
 
 impl Instance {
     /// Instantiates a program against this runtime, and runs its start function and what it exports as [`INITIALIZE`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if the program is not valid, or imports what there is not; [`Error::AbiVersion`] if it is of another version of
+    /// the ABI; [`Error::Trap`] if its start function traps.
     pub fn instantiate(&mut self, program: &Program) -> Result<Linked, Error> {
         if let Some(linked) = self.start_merged(program)? {
             return Ok(linked);
@@ -37,6 +42,10 @@ impl Instance {
 
     /// Instantiates `wasm` in the place of a program that is valid, of which it was made; with `origin`, messages speak of the
     /// program's own functions and lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`instantiate`](Self::instantiate).
     pub fn instantiate_as(
         &mut self,
         program: &Program,
@@ -89,11 +98,19 @@ impl Instance {
 
     /// Refuses a program that the engine does not take. Validating on its own gives an error that knows its place; compiling
     /// wraps it up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if it does not, with the place in the module or its source.
     pub fn validate(&self, program: &Program) -> Result<(), Error> {
         compile::validate(program, self.store.engine())
     }
 
     /// Lets programs that are instantiated later import what this one exports, from a module of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if there is such a module already.
     pub fn publish(&mut self, name: &str, linked: &Linked) -> Result<(), Error> {
         self.linker
             .instance(&mut self.store, name, linked.instance)
@@ -145,6 +162,10 @@ impl Linked {
     }
 
     /// An exported function.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if there is none of this name.
     pub fn function(&self, runtime: &mut Instance, name: &str) -> Result<Func, Error> {
         if let Some(function) = self.instance.get_func(&mut runtime.store, name) {
             return Ok(function);
@@ -164,6 +185,10 @@ impl Linked {
     }
 
     /// The type of an exported function.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] if there is none of this name.
     pub fn signature(&self, runtime: &mut Instance, name: &str) -> Result<FuncType, Error> {
         Ok(self.function(runtime, name)?.ty(&runtime.store))
     }

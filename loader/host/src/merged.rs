@@ -53,6 +53,11 @@ impl Instance {
     ///
     /// The options in `config` are in force before that. They can be set in a linked program if it was linked with the
     /// runtime's exports.
+    ///
+    /// # Errors
+    ///
+    /// If the program is not valid, imports what there is not, or was linked with a runtime of another version of the ABI or
+    /// without the exports that the configuration needs.
     pub fn for_program(program: &Program, config: &Config) -> Result<Self, Error> {
         let wrong = |cause: String| Error::from(InputError::new(program.name(), cause));
         let Some(marker) = program.marker()? else { return Self::new(config) };

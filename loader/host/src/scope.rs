@@ -21,6 +21,10 @@ impl<'a> RootScope<'a> {
     }
 
     /// Roots an object until the scope ends, and hands it back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShadowStackFull`] if no slot is free.
     pub fn push(&mut self, p: Ptr) -> Result<Ptr, Error> {
         self.instance.push_root(p)?;
         Ok(p)

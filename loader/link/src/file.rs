@@ -9,6 +9,10 @@ use rootstock_program::InputError;
 /// Writes a file in the folder of `path` and gives it its name when all of it is there.
 ///
 /// What is no plain file, such as a pipe, is written to as it is.
+///
+/// # Errors
+///
+/// If the file cannot be written. What was there before is still there then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), InputError> {
     let failed = |error: io::Error| {
         InputError::new(path.display().to_string(), format!("cannot be written: {error}"))

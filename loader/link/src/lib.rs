@@ -1,6 +1,8 @@
-//! Links a program and the runtime into one module that needs nothing but its host.
+#![doc = include_str!("../README.md")]
 //!
-//! [`Linker`] is what is told how, and the other modules, in the order in which a program travels through them:
+//! # The modules
+//!
+//! [`Linker`] is told how. The others, in the order in which a program travels through them:
 //!
 //! * `module` takes each input apart, `resolve` finds out where its imports come from, and `decref` where the runtime's
 //!   goes;
@@ -12,19 +14,8 @@
 //! * `names`, `custom` and `debug` write what is said about it;
 //! * `link` is all of that in its order, and [`sdk`] is the other way: what `wasm-ld` needs to link object files with the runtime;
 //! * [`optimize`] hands it to Binaryen, and [`mod@file`] puts it on disk.
-//!
-//! ```
-//! use rootstock_link::{Linker, Program};
-//!
-//! let text = br#"(module
-//!     (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
-//!     (func (export "main") (result i32) (call $alloc (i32.const 16))))"#;
-//! let program = Program::from_bytes("pair.wat", text)?;
-//! let output = Linker::new().link(&program)?;
-//! assert!(output.wasm().len() < 40_000);
-//! assert!(output.report().kept < output.report().of);
-//! # Ok::<(), rootstock_link::Error>(())
-//! ```
+
+#![deny(clippy::missing_errors_doc)]
 
 mod constant;
 mod custom;

@@ -53,6 +53,10 @@ pub struct Optimizer {
 impl Optimizer {
     /// Looks for it: what the variable names, then the PATH, then the folders that npm installs into, from here and from
     /// the command upwards.
+    ///
+    /// # Errors
+    ///
+    /// If it is in none of these places.
     pub fn find() -> Result<Self, InputError> {
         if let Some(named) = env::var_os(VARIABLE) {
             let path = PathBuf::from(named);
@@ -84,6 +88,10 @@ impl Optimizer {
     }
 
     /// Optimises a linked module. Names are kept unless they are to be stripped; debug information is not.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be run, fails, or makes something that is no valid module.
     pub fn run(&self, wasm: &[u8], level: &str, strip: bool) -> Result<Vec<u8>, InputError> {
         let failed = |cause: String| InputError::new(self.path.display().to_string(), cause);
         let clean = for_optimiser(wasm).map_err(|error| failed(error.to_string()))?;

@@ -35,6 +35,10 @@ pub struct Moved<'m> {
 }
 
 /// The debug sections of all modules as those of one.
+///
+/// # Errors
+///
+/// If the debug information of a module cannot be read or rewritten, in words that name its file.
 pub fn convert(modules: &[Moved<'_>]) -> Result<Vec<CustomSection<'static>>, String> {
     let mut dwarf = write::Dwarf::new();
     for moved in modules {

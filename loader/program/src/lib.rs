@@ -1,6 +1,8 @@
-//! What a program is, read once and without an engine.
+#![doc = include_str!("../README.md")]
 //!
-//! The modules, in the order in which a file travels through them:
+//! # The modules
+//!
+//! In the order in which a file travels through them:
 //!
 //! * [`Program`] reads and checks a `.wasm` or `.wat` file: its outline is read, and the lines of a text are put right;
 //! * [`Marker`] is what a program says of itself that was linked with the runtime;
@@ -8,6 +10,8 @@
 //! * [`locate`] finds the line of the source for a place in a module;
 //! * [`address`] and [`dwarf`] rewrite debug information for code that has moved;
 //! * [`text`] makes names fit for messages.
+
+#![deny(clippy::missing_errors_doc)]
 
 pub mod address;
 pub mod dwarf;

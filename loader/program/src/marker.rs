@@ -28,6 +28,10 @@ pub struct Marker {
 impl Marker {
     /// Looks for the section in a module, or for what an object link leaves; an error if there is a section that cannot be
     /// read.
+    ///
+    /// # Errors
+    ///
+    /// If there is a section of that name that cannot be read.
     pub fn find(wasm: &[u8]) -> Result<Option<Self>, String> {
         for payload in Parser::new(0).parse_all(wasm) {
             // What is no module is somebody else's to complain of.
@@ -77,6 +81,10 @@ impl Marker {
     }
 
     /// The marker that the contents of the section are.
+    ///
+    /// # Errors
+    ///
+    /// If they are no marker.
     pub fn decode(data: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(data)
             .map_err(|error| format!("its section `{MARKER_SECTION}` cannot be read: {error}"))

@@ -27,6 +27,10 @@ pub struct Program {
 
 impl Program {
     /// Reads a `.wasm` or `.wat` file; the contents decide which it is.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or [`from_bytes`](Self::from_bytes) refuses what is in it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, InputError> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -43,6 +47,11 @@ impl Program {
     }
 
     /// The same, from the contents of a file; `name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are neither a module nor text of one, are damaged, or are a component or an object file. The error names the
+    /// file, and for text the line.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, InputError> {
         let name = name.into();
         let wasm =
@@ -91,11 +100,19 @@ impl Program {
     }
 
     /// What the program says of itself if it was linked with the runtime.
+    ///
+    /// # Errors
+    ///
+    /// If there is a marker that cannot be read.
     pub fn marker(&self) -> Result<Option<Marker>, InputError> {
         Marker::find(self.wasm()).map_err(|cause| InputError::new(self.name(), cause))
     }
 
     /// Refuses a program that says it was compiled for another version of the ABI.
+    ///
+    /// # Errors
+    ///
+    /// If it was: both versions are in the error.
     pub fn check_abi(&self) -> Result<(), AbiMismatch> {
         match self.abi_required {
             Some(found) if found != runtime::ABI_VERSION => Err(AbiMismatch {

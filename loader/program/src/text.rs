@@ -89,6 +89,10 @@ pub fn no_room(maximum: Option<u64>, needed: u64) -> Option<String> {
 }
 
 /// One error of many faults, and `more` that are not in words; none is none.
+///
+/// # Errors
+///
+/// If there is a fault.
 pub fn listed(faults: &[String], more: usize) -> Result<(), String> {
     match faults {
         [] => Ok(()),

@@ -1,8 +1,12 @@
-//! What is tried to break Rootstock: the runtime, and the host that runs strangers' programs on it.
+#![doc = include_str!("../README.md")]
+//!
+//! # The modules
 //!
 //! * [`oracle`] runs programs on the runtime and on an independent model of it;
 //! * [`stress`] drives the runtime hard with seeded scenarios;
 //! * [`hostile`] makes programs that mean harm, for the host to survive.
+
+#![deny(clippy::missing_errors_doc)]
 
 pub mod hostile;
 pub mod oracle;

@@ -35,6 +35,10 @@ impl Instance {
     }
 
     /// Gives calls this much time from now on; `None` takes the bound away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineMismatch`] if the instance was made without a timeout.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         self.watchdog = None;
         self.store.data_mut().deadline = None;
@@ -49,6 +53,10 @@ impl Instance {
     }
 
     /// Gives calls this much fuel from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineMismatch`] if the instance was made without fuel.
     pub fn set_fuel(&mut self, fuel: u64) -> Result<(), Error> {
         if !self.key.counts_fuel() {
             return Err(Error::EngineMismatch(

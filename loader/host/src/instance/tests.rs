@@ -6,7 +6,7 @@ use wasmtime::{Caller, Trap, Val, format_err};
 
 use super::*;
 use crate::{CallbackCx, Program, Status, with_stack};
-use crate::{Config, GcOption};
+use crate::{Config, ErrorCode, GcOption, Ptr, Stat};
 
 fn plain() -> Instance {
     Instance::new(&Config::default()).unwrap()

@@ -89,11 +89,19 @@ pub struct Subject {
 
 impl Subject {
     /// The runtime that is built with this crate.
+    ///
+    /// # Errors
+    ///
+    /// If the engine cannot be set up.
     pub fn embedded() -> Result<Self, Error> {
         Ok(Self { runtime: RuntimeModule::embedded(&Self::config())?, rules: Rules::default() })
     }
 
     /// Another build of it.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no build of the runtime, or one of another version of the ABI.
     pub fn new(name: &str, wasm: &[u8]) -> Result<Self, Error> {
         let config = Self::config();
         let runtime = RuntimeModule::new(name, wasm, &config)?;

@@ -104,6 +104,10 @@ impl fmt::Display for Program {
 
 impl Program {
     /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or has a line that is no operation.
     pub fn open(path: &Path) -> Result<Self, InputError> {
         let subject = path.display().to_string();
         let text = std::fs::read_to_string(path)
@@ -113,6 +117,10 @@ impl Program {
     }
 
     /// Reads a text; an error is the line's number and what is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// If a line is no operation: its number, and why.
     pub fn parse(text: &str) -> Result<Self, (usize, String)> {
         let lines = text
             .lines()
