@@ -101,13 +101,13 @@ impl DoctorArgs {
     }
 
     fn settings(&self) -> Result<Settings, InputError> {
-        let window = options::window(self.eager_from, self.eager_until)?;
-        let all =
-            Settings { every: self.eager, quarantine: self.quarantine, ..Settings::default() };
-        Ok(match window {
-            Some(window) => Settings { from: *window.start(), until: *window.end(), ..all },
-            None => all,
-        })
+        let mut settings = Settings::default();
+        settings.every = self.eager;
+        settings.quarantine = self.quarantine;
+        if let Some(window) = options::window(self.eager_from, self.eager_until)? {
+            (settings.from, settings.until) = window.into_inner();
+        }
+        Ok(settings)
     }
 }
 

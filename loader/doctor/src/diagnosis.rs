@@ -12,6 +12,7 @@ use crate::trace::{Site, Trace};
 
 /// How freed memory was touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Touch {
     /// An instruction read it, or wrote to it.
     Access {
@@ -59,6 +60,7 @@ impl fmt::Display for Touch {
 
 /// What to do about a missing root: where the object is at hand, and can be rooted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Remedy {
     /// The culprit had it before the call that collected, and needs it after: it pushes it before.
     PushBefore,
@@ -70,6 +72,7 @@ pub enum Remedy {
 
 /// A missing root.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// What was done.
     pub touch: Touch,
@@ -336,6 +339,7 @@ fn frames(f: &mut fmt::Formatter<'_>, head: &str, frames: &[Frame]) -> fmt::Resu
 /// The address of an object that was freed before is pushed as a root: it may be rooted too late, or be a number that looks
 /// like it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Suspect {
     /// The slot of the shadow stack, from 0 on.
     pub slot: u32,

@@ -62,6 +62,7 @@ pub use window::eager_window;
 
 /// How the doctor goes about it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Settings {
     /// Collect at each so many safepoints; `None` is as often as can be afforded.
     pub every: Option<u32>,
@@ -81,6 +82,7 @@ impl Default for Settings {
 
 /// What a run came to, apart from faults.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Summary {
     /// Allocations.
     pub allocations: u64,

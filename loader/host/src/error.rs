@@ -13,6 +13,7 @@ use crate::frames;
 
 /// Any failure of this library.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The runtime or the program stopped.
     #[error("{0}")]
@@ -122,7 +123,7 @@ impl Error {
 }
 
 impl From<AbiMismatch> for Error {
-    fn from(AbiMismatch { what, expected, found }: AbiMismatch) -> Self {
+    fn from(AbiMismatch { what, expected, found, .. }: AbiMismatch) -> Self {
         Self::AbiVersion { what, expected, found }
     }
 }
@@ -141,6 +142,7 @@ impl From<rootstock_program::Error> for Error {
 ///
 /// [`Display`](fmt::Display) is one line. [`Report`](crate::report::Report) says it at length.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct TrapReport {
     /// The row of the runtime's error table, where the runtime trapped on purpose.
     pub code: Option<&'static ErrorInfo>,

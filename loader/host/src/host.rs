@@ -24,6 +24,7 @@ use crate::state::HostState;
 
 /// What the host does when it is told that a handle is dead. The handle store is told first, always.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Callback {
     /// Nothing more.
     #[default]

@@ -33,6 +33,7 @@ pub const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 /// What a program sees of its surroundings through WASI. [`Wasi::default`] shows it nothing.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Wasi {
     given: Arc<Given>,
 }

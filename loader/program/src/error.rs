@@ -16,6 +16,7 @@ pub enum Error {
 /// A program, or a runtime, of another version of the ABI.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} has version {found} of the ABI; this build of Rootstock speaks version {expected}")]
+#[non_exhaustive]
 pub struct AbiMismatch {
     /// What was looked at: the runtime's or the program's name.
     pub what: String,
@@ -28,6 +29,7 @@ pub struct AbiMismatch {
 /// A file or an argument that cannot be used, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{subject}: {cause}")]
+#[non_exhaustive]
 pub struct InputError {
     /// The file, or the argument as it was given.
     pub subject: String,

@@ -99,6 +99,7 @@ impl Marker {
 /// What becomes of the runtime's import `host.host_decref_handle`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Decref {
     /// It stays as it is, for the host.
     #[default]

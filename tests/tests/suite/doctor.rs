@@ -8,6 +8,13 @@ use rootstock_host::{Config, Error, Frame, Instance, Linked, Program};
 use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 
+/// The default, but for what is changed.
+fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    settings
+}
+
 /// A program and who watches it.
 struct Patient {
     instance: Instance,
@@ -149,8 +156,8 @@ fn guests_whose_roots_are_complete_come_out_clean_and_answer_as_ever() {
         let expected = linked.call(&mut plain, name, &values).unwrap();
         for settings in [
             Settings::default(),
-            Settings { quarantine: 0, ..Settings::default() },
-            Settings { quarantine: 2_000, ..Settings::default() },
+            settings(|it| it.quarantine = 0),
+            settings(|it| it.quarantine = 2_000),
         ] {
             let mut patient = Patient::with(settings, &program);
             let results = patient.call(name, args);
@@ -280,13 +287,18 @@ fn a_root_that_comes_too_late_is_suspected() {
 #[test]
 fn only_collections_in_the_window_count() {
     let program = guest("buggy_popped.wat");
-    let window = |from, until| Settings { from, until, every: Some(1), ..Settings::default() };
+    let window = |from, until| {
+        settings(|it| {
+            (it.from, it.until) = (from, until);
+            it.every = Some(1);
+        })
+    };
     // The third allocation frees what the first two made.
     assert!(Patient::with(window(4, 100), &program).call("main", &[]).is_ok());
     assert!(Patient::with(window(1, 2), &program).call("main", &[]).is_ok());
     let found = Patient::with(window(3, 3), &program).diagnosis("main", &[]);
     assert_eq!((found.collection, found.allocations), (1, 2));
-    let seldom = Settings { every: Some(4), ..Settings::default() };
+    let seldom = settings(|it| it.every = Some(4));
     assert!(Patient::with(seldom, &program).call("main", &[]).is_ok());
 }
 
@@ -310,7 +322,7 @@ fn quarantined_memory_is_not_handed_out_again() {
     local.get $same))"#,
     );
     for (quarantine, reused) in [(64 << 20, false), (24 * 100, true), (0, true)] {
-        let settings = Settings { quarantine, ..Settings::default() };
+        let settings = settings(|it| it.quarantine = quarantine);
         let results = Patient::with(settings, &program).call("main", &[1_000]).unwrap();
         assert_eq!(results[0].unwrap_i32() > 0, reused, "quarantine of {quarantine} bytes");
     }

@@ -2,6 +2,7 @@
 
 /// What a handle stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Handle {
     /// The kind it was made with.
     pub kind: u32,
@@ -13,6 +14,7 @@ pub struct Handle {
 
 /// What became of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Status {
     /// Given out, and not told yet.
     Live,
@@ -30,6 +32,7 @@ pub enum Status {
 
 /// A breach of the promise, as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// The kind that was told.
     pub kind: u32,
@@ -41,6 +44,7 @@ pub struct Fault {
 
 /// The breaches that telling a handle can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FaultKind {
     /// It was told before.
     ToldTwice,
@@ -52,6 +56,7 @@ pub enum FaultKind {
 
 /// The sum over all handles of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Audit {
     /// Handles given out so far.
     pub made: u64,

@@ -52,6 +52,7 @@ const FUEL: u64 = 5_000_000_000;
 
 /// A difference between the runtime and the model.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Fault {
     /// The number of the operation of the program at which it was found, from 1 on, and the operation; none if it was
     /// found before the first or after the last.
@@ -71,6 +72,7 @@ impl fmt::Display for Fault {
 
 /// What became of a program.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The program, as far as it ran.
     pub program: Program,

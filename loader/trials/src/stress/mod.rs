@@ -39,6 +39,7 @@ pub use report::{Outcome, Report, Row};
 
 /// One scenario.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Scenario {
     /// What the command line calls it.
     pub name: &'static str,

@@ -9,6 +9,7 @@ use super::{Scenario, Settings};
 
 /// All results. The field names are an interface: programs read them.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The version of the ABI.
     pub abi_version: u32,
@@ -44,6 +45,7 @@ pub enum Outcome {
 
 /// The result of one scenario.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Row {
     /// The name of the scenario.
     pub name: &'static str,
