@@ -26,6 +26,7 @@
 #![deny(clippy::missing_errors_doc)]
 
 mod access;
+mod blame;
 mod collect;
 mod diagnosis;
 mod instrument;

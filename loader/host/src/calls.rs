@@ -16,6 +16,7 @@ use runtime::verify::Invariant;
 use wasmtime::{StoreContextMut, Trap, TypedFunc, WasmBacktrace, WasmParams, WasmResults};
 use wasmtime_wasi::I32Exit;
 
+use crate::cause::cause;
 use crate::error::{Error, TrapReport};
 use crate::exports::{Context, Exports, LeftOut};
 use crate::frames;
@@ -24,15 +25,6 @@ use crate::state::HostState;
 
 /// Fuel of a question: some 20 seconds, where fuel is counted.
 const LOOK_FUEL: u64 = 20_000_000_000;
-
-/// The word at `gc_stack_limit`, as it may be.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Guard {
-    /// Before the heap is used for the first time.
-    pub(crate) unset: u32,
-    /// After that. Another build of the runtime may have a word of its own, which is learnt.
-    pub(crate) set: u32,
-}
 
 /// What was there before a call.
 #[derive(Clone, Copy, Debug)]
@@ -239,7 +231,7 @@ fn described(cx: &mut StoreContextMut<'_, HostState>, error: &wasmtime::Error) -
     }
     TrapReport {
         trap: error.downcast_ref::<Trap>().copied(),
-        message: frames::cause(error),
+        message: cause(error),
         backtrace,
         refused_growth,
         ..TrapReport::default()

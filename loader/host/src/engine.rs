@@ -11,15 +11,12 @@ use wasmtime::{Engine, InstancePre, Linker, Module, Store, WasmBacktraceDetails}
 use crate::compile;
 use crate::config::Config;
 use crate::error::Error;
+use crate::frames::BACKTRACE_FRAMES;
 use crate::host;
 use crate::imports;
 use crate::limits;
 use crate::state::HostState;
 use crate::wasi;
-
-/// Innermost frames that a backtrace keeps. Those beyond the engine's default of 20 are what one looks for when a root
-/// is missing.
-pub(crate) const BACKTRACE_FRAMES: usize = 100;
 
 /// What of a [`Config`] is compiled into the code, and so decides which engine it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use rootstock_program::{AbiMismatch, InputError};
 use runtime::error::ErrorInfo;
 use wasmtime::Trap;
 
-use crate::frames;
+use crate::cause;
 
 /// Any failure of this library.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +118,7 @@ impl Error {
 
     /// The engine could not do its part: what was attempted, and its error.
     pub fn engine(what: impl Into<String>, cause: &wasmtime::Error) -> Self {
-        Self::Engine { what: what.into(), cause: frames::cause(cause) }
+        Self::Engine { what: what.into(), cause: cause::cause(cause) }
     }
 }
 

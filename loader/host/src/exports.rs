@@ -13,8 +13,8 @@ use wasmtime::{
     WasmParams, WasmResults,
 };
 
+use crate::code::{RuntimeCode, Signature};
 use crate::error::Error;
-use crate::merged::{RuntimeCode, Signature};
 use crate::state::HostState;
 
 /// An address in linear memory.

@@ -4,23 +4,25 @@ mod bounds;
 mod heap;
 mod look;
 mod stacks;
+mod wasi;
 
 use std::sync::Arc;
 
 use rootstock_program::Marker;
 use wasmtime::{IntoFunc, Linker, Store};
 
-use crate::calls::Guard;
+use crate::cause::cause;
+use crate::code::RuntimeCode;
 use crate::config::Config;
 use crate::engine::{EngineKey, RuntimeModule};
 use crate::error::Error;
 use crate::exports::Exports;
-use crate::frames::{self, ModuleInfo};
+use crate::frames::ModuleInfo;
 use crate::handles::HandleStore;
 use crate::host::Callback;
 use crate::limits::{self, Watchdog};
-use crate::merged::{Merged, RuntimeCode};
-use crate::state::{HostState, Output};
+use crate::merged::Merged;
+use crate::state::{Guard, HostState, Output};
 
 /// An instance of the runtime.
 pub struct Instance {
@@ -227,7 +229,7 @@ fn check_version(
     let Ok(version) = version.typed::<(), u32>(&*store) else {
         return Err(wrong(format!("it has the type {}", version.ty(&*store))));
     };
-    let found = version.call(&mut *store, ()).map_err(|error| wrong(frames::cause(&error)))?;
+    let found = version.call(&mut *store, ()).map_err(|error| wrong(cause(&error)))?;
     if found == runtime::ABI_VERSION {
         Ok(())
     } else {

@@ -15,11 +15,13 @@
 //! * [`handles`] is the host's handle store, whose audit says what became of each handle;
 //! * [`scope`] holds roots for as long as a Rust scope lasts;
 //! * [`limits`] bounds time and stack, and `HostState` memory;
-//! * [`error`] and [`report`] say what went wrong, the second in words for a person; `frames` has the words for backtraces.
+//! * [`error`] and [`report`] say what went wrong, the second in words for a person; `frames` and `cause` have the words for backtraces and for the engine's reasons.
 
 #![deny(clippy::missing_errors_doc)]
 
 mod calls;
+mod cause;
+mod code;
 mod compile;
 pub mod config;
 pub mod engine;

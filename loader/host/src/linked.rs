@@ -6,9 +6,10 @@ use rootstock_built::names::INITIALIZE;
 use rootstock_program::{InputError, Program, text};
 use wasmtime::{Func, FuncType, Trap, Val, WasmBacktrace};
 
+use crate::cause::cause;
 use crate::compile;
 use crate::error::Error;
-use crate::frames::{self, ModuleInfo, SourceFrames};
+use crate::frames::{ModuleInfo, SourceFrames};
 use crate::imports;
 use crate::instance::Instance;
 
@@ -78,7 +79,7 @@ impl Instance {
             // None of its code was running: what it declares is not to be had.
             Err(error) => {
                 self.exports.ended(&mut self.store, begun)?;
-                let cause = frames::cause(&error);
+                let reason = cause(&error);
                 let advice = match error.downcast_ref::<Trap>() {
                     Some(Trap::MemoryOutOfBounds) => {
                         ": a data segment lies outside memory, whose initial size is the runtime's; place data with \
@@ -89,7 +90,7 @@ impl Instance {
                 };
                 Err(InputError::new(
                     program.name(),
-                    format!("cannot be instantiated: {cause}{advice}"),
+                    format!("cannot be instantiated: {reason}{advice}"),
                 )
                 .into())
             }

@@ -1,14 +1,12 @@
 //! Programs that were linked with the runtime: one instance is both.
 
 use std::collections::HashSet;
-use std::ops::Range;
 
 use rootstock_built::names::AFTER_A_TRAP;
 use rootstock_program::{InputError, Marker, Program};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{Parser, Payload};
-use wasmtime::{FrameInfo, ValType};
 
 use crate::config::Config;
 use crate::engine::RuntimeModule;
@@ -99,53 +97,6 @@ impl Instance {
         }
         Ok(Some(linked))
     }
-}
-
-/// Where the runtime's own code is: what traps there has stored why.
-pub(crate) enum RuntimeCode {
-    /// A module of its own.
-    Module(wasmtime::Module),
-    /// Functions of a linked module. An optimiser may have mixed them with others: then any of them may be.
-    Linked(wasmtime::Module, Option<Range<u32>>),
-}
-
-impl RuntimeCode {
-    pub(crate) fn has(&self, frame: &FrameInfo) -> bool {
-        match self {
-            Self::Module(module) | Self::Linked(module, None) => {
-                wasmtime::Module::same(frame.module(), module)
-            }
-            Self::Linked(module, Some(functions)) => {
-                wasmtime::Module::same(frame.module(), module)
-                    && functions.contains(&frame.func_index())
-            }
-        }
-    }
-}
-
-/// Types of arguments and results, for functions that a linked module does not export.
-pub(crate) trait Signature {
-    fn types() -> Vec<ValType>;
-}
-
-macro_rules! signatures {
-    ($($name:ty: [$($ty:ident),*];)*) => {
-        $(impl Signature for $name {
-            fn types() -> Vec<ValType> {
-                vec![$(ValType::$ty),*]
-            }
-        })*
-    };
-}
-
-signatures! {
-    (): [];
-    u32: [I32];
-    i32: [I32];
-    i64: [I64];
-    (u32, u32): [I32, I32];
-    (u32, u32, u32): [I32, I32, I32];
-    (u32, u32, u32, u32): [I32, I32, I32, I32];
 }
 
 /// The module with its start function as an export, and what that is called, if it has one.

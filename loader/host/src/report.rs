@@ -8,8 +8,8 @@ use runtime::error::{ErrorCode, ErrorInfo};
 use runtime::verify::Invariant;
 use wasmtime::Trap;
 
-use crate::engine::BACKTRACE_FRAMES;
 use crate::error::{Frame, TrapReport};
+use crate::frames::BACKTRACE_FRAMES;
 use crate::handles::{FaultKind, HandleStore, Status};
 
 /// What fills freed cells when POISON is on, and in the doctor's quarantine.

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use wasmtime::{ResourceLimiter, format_err};
 
-use crate::calls::Guard;
 use crate::exports::Exports;
 use crate::frames::ModuleInfo;
 use crate::handles::HandleStore;
@@ -50,6 +49,15 @@ impl Output {
                 .map_err(|error| format_err!("cannot write to standard output: {error}")),
         }
     }
+}
+
+/// The word at `gc_stack_limit`, as it may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Guard {
+    /// Before the heap is used for the first time.
+    pub(crate) unset: u32,
+    /// After that. Another build of the runtime may have a word of its own, which is learnt.
+    pub(crate) set: u32,
 }
 
 /// The data of a store: everything that host functions and limits work on.

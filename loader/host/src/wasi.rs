@@ -24,8 +24,6 @@ use wasmtime_wasi::runtime::in_tokio;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 use wiggle::GuestMemory;
 
-use crate::error::Error;
-use crate::instance::Instance;
 use crate::state::HostState;
 
 /// The modules that programs import WASI from: preview 1, and what there was before it.
@@ -76,7 +74,7 @@ impl Wasi {
         self
     }
 
-    fn build(&self) -> Result<State, InputError> {
+    pub(crate) fn build(&self) -> Result<State, InputError> {
         let mut builder = WasiCtxBuilder::new();
         builder.args(&self.given.arguments).envs(&self.given.environment);
         if self.given.input {
@@ -109,28 +107,6 @@ pub(crate) struct State {
 /// Whether a module imports any of it.
 pub(crate) fn is_imported(module: &Module) -> bool {
     module.imports().any(|import| MODULES.contains(&import.module()))
-}
-
-impl Instance {
-    /// Sets WASI up for a module that imports it, if it was asked for and nothing else has been published under its name.
-    pub(crate) fn give_wasi(&mut self, module: &Module) -> Result<(), Error> {
-        let state = self.store.data();
-        let Some(wasi) = state.wasi_given.clone().filter(|_| is_imported(module)) else {
-            return Ok(());
-        };
-        if state.wasi.is_none() {
-            self.store.data_mut().wasi = Some(Box::new(wasi.build()?));
-        }
-        for name in MODULES {
-            let is_missing = |import: &str| self.linker.get(&mut self.store, name, import).is_err();
-            let mut wanted = module.imports().filter(|import| import.module() == name);
-            if wanted.next().map(|import| import.name()).is_some_and(is_missing) {
-                define(&mut self.linker, name)
-                    .map_err(|error| Error::engine("WASI cannot be defined", &error))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Defines one of [`MODULES`].

@@ -7,7 +7,8 @@
 //! * `module` takes each input apart, `resolve` finds out where its imports come from, and `decref` where the runtime's
 //!   goes;
 //! * `reach` finds what of the runtime is needed, and `phases` which parts of a collection are not;
-//! * `space` gives everything its number in the merged module, and `remap` rewrites code with these numbers;
+//! * `space` has the spaces in which modules number things, `numbers` gives each thing its number in the merged module, and
+//!   `remap` rewrites code with these numbers;
 //! * `constant` finds the values of globals that never change;
 //! * `layout` looks at data segments and decides how large memory is;
 //! * `merge` writes the sections;
@@ -28,6 +29,7 @@ mod linker;
 mod merge;
 mod module;
 mod names;
+mod numbers;
 pub mod optimize;
 mod phases;
 mod reach;

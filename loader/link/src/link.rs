@@ -15,16 +15,29 @@ use crate::constant::Constants;
 use crate::linker::{LinkOutput, LinkReport, Linker};
 use crate::merge::{Exported, Merged, RuntimeTypes};
 use crate::module::Module;
+use crate::numbers::Numbers;
 use crate::reach::Reached;
 use crate::remap::Plan;
-use crate::space::{Numbers, Origin, Space};
+use crate::space::{Origin, Space};
 use crate::{custom, debug, decref, layout, merge, names, phases, resolve};
 
 /// What comes before their names if the others are not exported.
 const OWN_PREFIX: &str = "rootstock.";
 
-/// Links a program as the linker was told.
-pub(crate) fn link(program: &Program, linker: &Linker<'_>) -> Result<LinkOutput, Error> {
+impl Linker<'_> {
+    /// Links a program. Equal inputs give equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// If an input is no module that can be linked, imports what nobody exports, or was compiled for another version of
+    /// the ABI. The error names the file.
+    pub fn link(&self, program: &Program) -> Result<LinkOutput, Error> {
+        link(program, self)
+    }
+}
+
+/// Links a program as the linker says.
+fn link(program: &Program, linker: &Linker<'_>) -> Result<LinkOutput, Error> {
     for input in linker.libraries.iter().map(|(_, library)| *library).chain([program]) {
         input.check_abi()?;
     }

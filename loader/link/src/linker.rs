@@ -1,8 +1,6 @@
 //! The linker as its users see it: what it is told, and what comes out.
 
-use rootstock_program::{Decref, Error, Program};
-
-use crate::link;
+use rootstock_program::{Decref, Program};
 
 /// Links programs with the runtime.
 ///
@@ -71,16 +69,6 @@ impl<'a> Linker<'a> {
     pub fn decref(mut self, decref: Decref) -> Self {
         self.decref = decref;
         self
-    }
-
-    /// Links a program. The same input gives the same bytes.
-    ///
-    /// # Errors
-    ///
-    /// If an input is no module that can be linked, imports what nobody exports, or was compiled for another version of
-    /// the ABI. The error names the file.
-    pub fn link(&self, program: &Program) -> Result<LinkOutput, Error> {
-        link::link(program, self)
     }
 }
 

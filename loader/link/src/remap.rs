@@ -7,7 +7,8 @@ use wasmparser::Operator;
 
 use crate::constant::{Constant, Constants};
 use crate::module::Module;
-use crate::space::{Numbers, Origin, Place, Space};
+use crate::numbers::Numbers;
+use crate::space::{Origin, Place, Space};
 
 /// All modules of a link and how they hang together.
 pub(super) struct Plan<'a> {
