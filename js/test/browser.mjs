@@ -35,6 +35,9 @@ for (const [name, browser] of Object.entries(BROWSERS)) {
     const command = skipped ? undefined : findBrowser(browser);
     const skip = skipped || (name !== 'chromium' && command === undefined && missing(browser));
 
+    if (skip) {
+        console.log(`left out: the JavaScript module in ${browser.title}: ${skip}`);
+    }
     // The tests are known once the page has run: each becomes one of node's.
     await test(`in ${browser.title}`, { skip, timeout: TIMEOUT_MS + 30_000 }, async (t) => {
         if (command === undefined) {

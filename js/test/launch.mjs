@@ -39,12 +39,14 @@ const FIREFOX_PREFERENCES = {
 export const BROWSERS = {
     chromium: {
         title: 'Chromium',
+        package: 'chromium',
         commands: ['chromium'],
         variable: 'ROOTSTOCK_CHROMIUM',
         start: (command, profile, url) => [command, [...CHROMIUM_FLAGS, `--user-data-dir=${profile}`, url]],
     },
     firefox: {
         title: 'Firefox',
+        package: 'firefox-esr',
         commands: ['firefox-esr', 'firefox'],
         variable: 'ROOTSTOCK_FIREFOX',
         start: (command, profile, url) => {

@@ -2,6 +2,8 @@
 //!
 //! The programs are in `tests/link/`. They do the same, so each result is worked out here, once, without them.
 
+mod common;
+
 mod object_link {
     mod kinds;
     mod linker;

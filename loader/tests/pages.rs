@@ -3,10 +3,13 @@
 //! A block of code that is marked `file=NAME` is written to a file. A block marked `console` holds commands behind `$ `,
 //! and behind each what it prints: `...` in a line stands for any text, and a line of `...` for any lines.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use common::left_out;
 use rootstock_host::{Program, RUNTIME_WASM};
 
 /// A fenced block of code.
@@ -105,7 +108,7 @@ impl Folder {
     }
 }
 
-/// Where commands are found, and first of all the linker that comes with Rust; last what npm installs for the tests.
+/// Where commands are found: first of all the linker that comes with Rust, and the tools that npm installs for the tests.
 fn path_with_tools() -> String {
     let print = |what: &str| {
         let output = Command::new("rustc").args(["--print", what]).output().expect("rustc runs");
@@ -113,7 +116,7 @@ fn path_with_tools() -> String {
     };
     let path = env::var("PATH").expect("there is a path");
     let (sysroot, host) = (print("sysroot"), print("host-tuple"));
-    format!("{sysroot}/lib/rustlib/{host}/bin/gcc-ld:{path}:{}", tools().display())
+    format!("{sysroot}/lib/rustlib/{host}/bin/gcc-ld:{}:{path}", tools().display())
 }
 
 /// The folder of what npm installs for the tests.
@@ -172,7 +175,7 @@ fn check(page: &str) -> usize {
             continue;
         }
         if let Some(tool) = block.needs().filter(|tool| !is_installed(tool)) {
-            eprintln!("SKIPPED: {tool} is not installed, so some commands of {page} are not run");
+            left_out(&format!("commands of {page} that need {tool}, which is not installed"));
             continue;
         }
         for session in format!("\n{}", block.text).split("\n$ ").skip(1) {
@@ -205,7 +208,7 @@ fn the_guide_to_merging() {
 #[test]
 fn the_guide_to_object_files() {
     if Command::new("clang").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: clang is not installed, so docs/object-linking.md is not run");
+        left_out("the commands of docs/object-linking.md, as clang is not installed");
         return;
     }
     assert!(check("docs/object-linking.md") >= 10);

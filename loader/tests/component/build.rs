@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
+use crate::common::left_out;
+
 /// The components, by way of `rootstock link` and by way of wasm-ld; the second only where clang is installed.
 pub(crate) fn all() -> Vec<Vec<u8>> {
     static ALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -17,7 +19,7 @@ pub(crate) fn all() -> Vec<Vec<u8>> {
         {
             all.push(encode(&from_c()));
         } else {
-            eprintln!("SKIPPED: clang is not installed, so the component in C is left out");
+            left_out("the component in C, as clang is not installed");
         }
         all
     });

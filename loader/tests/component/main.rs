@@ -2,6 +2,8 @@
 //! wasmtime and, where npm's `jco` is installed, by node.
 
 mod build;
+#[path = "../common/mod.rs"]
+mod common;
 mod engine;
 mod node;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::build;
+use crate::common::left_out;
 
 fn jco() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -23,7 +24,7 @@ fn run(command: &mut Command) -> String {
 #[test]
 fn jco_runs_the_component_in_node() {
     let Some(jco) = jco() else {
-        eprintln!("SKIPPED: jco is not installed in target/tools, so no component runs in node");
+        left_out("components in node, as jco is not installed in target/tools");
         return;
     };
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/component");

@@ -294,7 +294,7 @@ __attribute__((export_name("go"))) int go(void) {
 #[test]
 fn debug_information_of_c_moves_with_the_code() {
     if Command::new("clang").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: clang is not installed, so DWARF of C is not tested");
+        left_out("debug information of C, as clang is not installed");
         return;
     }
     let folder = folder("c");

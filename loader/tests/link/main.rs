@@ -1,5 +1,7 @@
 //! `rootstock link` from outside: what it refuses, what the merged module keeps, and that it runs.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod contents;
 mod decref;
 mod inputs;
@@ -13,6 +15,7 @@ mod scale;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::left_out;
 use wasmparser::{Export, ExternalKind, Name, NameSectionReader, Parser, Payload, TypeRef};
 
 /// The folder of one test, empty.

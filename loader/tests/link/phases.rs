@@ -54,7 +54,7 @@ fn root() -> &'static Path {
 /// The optimiser, if it is of the version that the page's figures come from.
 fn pinned_optimizer() -> Option<Optimizer> {
     let Ok(optimizer) = Optimizer::find() else {
-        println!("left out: sizes, as wasm-opt is not installed");
+        left_out("sizes of linked programs, as wasm-opt is not installed");
         return None;
     };
     let pins = std::fs::read_to_string(root().join("tools/pins.txt")).expect("the page is there");
@@ -66,7 +66,7 @@ fn pinned_optimizer() -> Option<Optimizer> {
     if said.split(' ').nth(2) == pinned {
         return Some(optimizer);
     }
-    println!("left out: sizes, as {said} is there, and not {pinned:?} of tools/pins.txt");
+    left_out(&format!("sizes of linked programs, as {said} is not the one of tools/pins.txt"));
     None
 }
 

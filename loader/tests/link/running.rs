@@ -189,7 +189,7 @@ fn a_trap_of_the_programs_own_is_not_the_runtimes() {
 #[test]
 fn the_optimiser_is_called_where_it_is_installed() {
     if let Err(error) = rootstock_link::optimize::Optimizer::find() {
-        eprintln!("SKIPPED: {error}");
+        left_out(&format!("the optimiser: {error}"));
         return;
     }
     for args in [&["-O"][..], &["-O=3", "--prefix", "gc."], &["--optimize=z", "--strip"]] {
@@ -217,7 +217,7 @@ fn the_optimiser_is_called_where_it_is_installed() {
 #[test]
 fn the_fast_path_of_alloc_is_inlined_alone() {
     if let Err(error) = rootstock_link::optimize::Optimizer::find() {
-        eprintln!("SKIPPED: {error}");
+        left_out(&format!("the optimiser: {error}"));
         return;
     }
     for level in ["-O", "-O=3"] {

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rootstock_host::ErrorCode;
 use runtime::verify::Invariant;
 
+use crate::common::left_out;
+
 use super::linker::{ROOTSTOCK, RUST_LLD, SDK, memory_map, sources, temporary};
 use super::running::{Running, Trapped};
 
@@ -17,7 +19,7 @@ fn installed(command: &str) -> bool {
     let found = Command::new(command).arg("--version").output();
     let found = found.is_ok_and(|output| output.status.success());
     if !found {
-        eprintln!("SKIPPED: {command} is not installed, so what needs it is left out");
+        left_out(&format!("object links that need {command}, which is not installed"));
     }
     found
 }
@@ -217,7 +219,7 @@ fn wasi_libc() -> Option<&'static str> {
     let folder = "/usr/lib/wasm32-wasi";
     let found = Path::new(folder).join("libc.a").exists();
     if !found {
-        eprintln!("SKIPPED: wasi-libc is not installed, so programs with malloc are left out");
+        left_out("programs in C with malloc, as wasi-libc is not installed");
     }
     found.then_some(folder)
 }

@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::common::left_out;
+
 /// The command under test.
 pub(super) const ROOTSTOCK: &str = env!("CARGO_BIN_EXE_rootstock");
 
@@ -64,7 +66,7 @@ impl Language {
         {
             all.push(Self::C);
         } else {
-            eprintln!("SKIPPED: clang is not installed, so the program in C is left out");
+            left_out("the program in C, as clang is not installed");
         }
         all
     }

@@ -7,6 +7,8 @@ use std::process::Command;
 use rootstock_host::{ErrorCode, with_stack};
 use runtime::verify::Invariant;
 
+use crate::common::left_out;
+
 use super::linker::{Language, ROOTSTOCK, RUST_LLD, link, memory_map, system_lld, temporary};
 use super::running::{Running, Trapped};
 
@@ -165,7 +167,7 @@ fn a_link_without_the_memory_map_is_found_out() {
 #[test]
 fn an_older_linker_works_without_stack_first_and_is_found_out_with_it() {
     let Some(lld) = system_lld() else {
-        eprintln!("SKIPPED: wasm-ld is not installed, so the links with it are left out");
+        left_out("links with the wasm-ld of the system, which is not installed");
         return;
     };
     let version = Command::new(lld).arg("--version").output().unwrap().stdout;

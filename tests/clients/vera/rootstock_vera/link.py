@@ -124,9 +124,9 @@ def _import_section(module: bytes) -> tuple[int, int]:
 
 def _linker(program: Path, runtime: Path, merged: Path, decref: str | None) -> list[str]:
     """The command that merges: ``rootstock link``."""
-    command = Path(os.environ.get("ROOTSTOCK_COMMAND") or _TARGET / "release" / "rootstock")
+    command = Path(os.environ.get("ROOTSTOCK_COMMAND") or _TARGET / "debug" / "rootstock")
     if not command.exists():
         raise LinkError(f"there is no {command} to merge the program with; "
-                        "cargo build --release -p rootstock makes it")
+                        "cargo build -p rootstock makes it")
     how = ["--decref", decref] if decref else ["--prefix", RUNTIME_EXPORT_PREFIX]
     return [str(command), "link", str(program), "--runtime", str(runtime), *how, "-o", str(merged)]

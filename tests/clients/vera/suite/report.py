@@ -61,6 +61,6 @@ class Report:
         for name in self.failed:
             print(f"failed: {name}", file=sys.stderr)
         if self.skipped:
-            print(f"skipped: {', '.join(self.skipped)}")
+            print(f"left out: of Vera: {', '.join(self.skipped)}")
         print(f"{self.passed} passed, {len(self.failed)} failed")
         return 1 if self.failed or not self.passed else 0
