@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { assemble, client, compileForRootstock, runtimePath } from '../rootstock/build.mjs';
-import { rootstock } from './programs.mjs';
+import { command } from './programs.mjs';
 import { check, same } from './report.mjs';
 
 /** Options of the runtime by number. */
@@ -49,7 +49,7 @@ async function build(kind, merged) {
     writeFileSync(join(at, 'bound.js'), written['bound.js']);
     const program = join(at, merged ? 'beside.wasm' : 'bound.wasm');
     writeFileSync(program, assemble(text));
-    if (merged) execFileSync(rootstock, ['link', program, '-o', join(at, 'bound.wasm'), '--export-runtime', '--runtime', runtimePath]);
+    if (merged) execFileSync(command, ['link', program, '-o', join(at, 'bound.wasm'), '--export-runtime', '--runtime', runtimePath]);
     return { at, exported: WebAssembly.Module.exports(new WebAssembly.Module(readFileSync(program))).map(({ name }) => name) };
 }
 

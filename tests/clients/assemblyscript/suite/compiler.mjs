@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { asc, binaryen, client, compile, compileForRootstock, runtimePath, version } from '../rootstock/build.mjs';
-import { rootstock } from './programs.mjs';
+import { command } from './programs.mjs';
 import { check } from './report.mjs';
 import { extract, folder } from './sources.mjs';
 
@@ -28,7 +28,7 @@ async function onRootstock() {
     const { text, written } = await compileForRootstock([driver, '--bindings', 'raw'], { name: 'compiler', merged: true });
     // Binaryen takes a minute for a text of this size
     const program = write('rootstock.wat', text);
-    execFileSync(rootstock, ['link', program, '-o', join(folder, 'rootstock.wasm'), '--runtime', runtimePath]);
+    execFileSync(command, ['link', program, '-o', join(folder, 'rootstock.wasm'), '--runtime', runtimePath]);
     return instantiate('rootstock.wasm', written['compiler.js']);
 }
 

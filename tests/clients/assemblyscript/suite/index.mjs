@@ -6,7 +6,7 @@ import { adapted, assemble, client, rootstock, stock } from '../rootstock/build.
 import { bindingsTests } from './bindings.mjs';
 import { compilerTests } from './compiler.mjs';
 import { Running } from '../rootstock/host.mjs';
-import { rootstock, mergedFile, mergedModule, programFile, programModule, programs, stockModule } from './programs.mjs';
+import { command, mergedFile, mergedModule, programFile, programModule, programs, stockModule } from './programs.mjs';
 import { Report, check, same } from './report.mjs';
 
 const { values: options } = parseArgs({ options: { only: { type: 'string', default: '' } } });
@@ -26,7 +26,7 @@ function twice(running, argument, first) {
 
 /** What `rootstock run` says to a program. */
 async function inWasmtime(name, argument, flags = [], file = programFile(name)) {
-    const { status, stdout, stderr } = spawnSync(rootstock, ['run', await file, '--invoke', 'main', String(argument), ...flags], {
+    const { status, stdout, stderr } = spawnSync(command, ['run', await file, '--invoke', 'main', String(argument), ...flags], {
         encoding: 'utf8',
     });
     return { status, stdout: stdout.trimEnd(), stderr };

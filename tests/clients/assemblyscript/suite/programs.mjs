@@ -105,7 +105,7 @@ export function mergedFile(name) {
     return once(`merged file ${name}`, async () => {
         const file = await programFile(name);
         const merged = file.replace(/\.wasm$/, '.merged.wasm');
-        execFileSync(rootstock, ['link', file, '-o', merged, '--export-runtime', '--runtime', runtimePath]);
+        execFileSync(command, ['link', file, '-o', merged, '--export-runtime', '--runtime', runtimePath]);
         return merged;
     });
 }
@@ -116,4 +116,4 @@ export function mergedModule(name) {
 }
 
 /** The command `rootstock`. */
-export const rootstock = process.env.ROOTSTOCK_COMMAND ?? join(target, 'debug/rootstock');
+export const command = process.env.ROOTSTOCK_COMMAND ?? join(target, 'debug/rootstock');
