@@ -18,7 +18,7 @@ use crate::rival::{self, Rival};
 use crate::rounds::{self, Plan};
 use crate::tools::{Tools, root};
 use crate::workload;
-use arguments::{Cli, Compare, GoldenTask, Page, Run, Task};
+use arguments::{Cli, Compare, GoldenTask, Page, Run, Task, write_json};
 
 /// Something the user gave that cannot be used.
 struct Refused(String);
@@ -139,6 +139,9 @@ fn page_task(page: &Page) -> Result<ExitCode, Refused> {
     let say = |line: &str| eprintln!("{line}");
     let measured = page::measure(&plan, &tools, say)?;
     page.selection.write(&measured)?;
+    if let Some(path) = page.results() {
+        write_json(&path, &measured)?;
+    }
     page::write(&measured, &text)?;
     for (name, drawn) in [
         ("performance.svg", chart::bars as fn(&Measured, &Path) -> chart::Drawn),

@@ -1,7 +1,7 @@
 //! What the command line can say.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -26,7 +26,8 @@ pub(super) enum Task {
     Run(Run),
     /// Compares two builds of runtime.wasm pair by pair, and says what moved beyond the noise.
     Compare(Compare),
-    /// Measures everything and writes docs/performance.md and its charts: half an hour, and a little more.
+    /// Measures everything and writes docs/performance.md, its charts, and bench/results/VERSION.json: half an hour, and a
+    /// little more.
     Page(Page),
     /// Counts the instructions of the main workloads, and holds them to bench/golden.json.
     Golden(GoldenTask),
@@ -173,9 +174,46 @@ impl Selection {
     }
 
     pub(super) fn write(&self, report: &impl serde::Serialize) -> Result<(), Refused> {
-        let Some(path) = &self.json else { return Ok(()) };
-        let text = serde_json::to_string_pretty(report)?;
-        fs::write(path, text + "\n")
-            .map_err(|error| Refused(format!("{} cannot be written: {error}", path.display())))
+        self.json.as_deref().map_or(Ok(()), |path| write_json(path, report))
+    }
+}
+
+impl Page {
+    /// Where the results of this version are kept. A run that measures less than a release does is not kept.
+    pub(super) fn results(&self) -> Option<PathBuf> {
+        let run = &self.selection;
+        let is_whole = !run.quick && run.only.is_empty() && run.rounds.is_none();
+        let file = concat!("bench/results/", env!("CARGO_PKG_VERSION"), ".json");
+        (is_whole && self.folder == root().join("docs")).then(|| root().join(file))
+    }
+}
+
+pub(super) fn write_json(path: &Path, report: &impl serde::Serialize) -> Result<(), Refused> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(path, text + "\n")
+        .map_err(|error| Refused(format!("{} cannot be written: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results(arguments: &[&str]) -> Option<PathBuf> {
+        let words = ["bench", "page"].iter().chain(arguments);
+        match Cli::parse_from(words).command {
+            Task::Page(page) => page.results(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_a_whole_run_is_kept_for_its_version() {
+        let kept = results(&[]).unwrap();
+        assert!(kept.ends_with(format!("bench/results/{}.json", env!("CARGO_PKG_VERSION"))));
+        assert!(kept.parent().unwrap().is_dir());
+        for less in [&["--quick"][..], &["--only", "trees"], &["--rounds", "1"], &["--folder", "x"]]
+        {
+            assert_eq!(results(less), None, "{less:?}");
+        }
     }
 }
