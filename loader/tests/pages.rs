@@ -126,6 +126,49 @@ fn the_guide_to_components() {
     check("docs/components.md");
 }
 
+/// Links between pages, and to files: each leads to something.
+#[test]
+fn links_lead_to_what_is_there() {
+    let mut pages = Vec::new();
+    for folder in [
+        ".",
+        "docs",
+        "js",
+        "bench/results",
+        "tests",
+        "tests/clients/vera",
+        "tests/clients/assemblyscript",
+    ] {
+        for file in fs::read_dir(root().join(folder)).expect("the folder is there") {
+            let path = file.expect("it can be read").path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    let (mut links, mut broken) = (0, Vec::new());
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("the page is text");
+        let blocks = parts(&text);
+        let lines = blocks.iter().filter_map(|part| match part {
+            Part::Line(line) => Some(*line),
+            Part::Code(_) => None,
+        });
+        let prose = lines.collect::<Vec<_>>().join("\n");
+        for (_, rest) in prose.match_indices("](").map(|(at, sign)| prose.split_at(at + sign.len()))
+        {
+            let target = rest.split([')', '#']).next().unwrap_or_default();
+            if !target.is_empty() && !target.contains("://") {
+                links += 1;
+                if !page.parent().expect("it is in a folder").join(target).exists() {
+                    broken.push(format!("{}: {target}", page.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty() && links > 50, "{links} links, of which broken: {broken:#?}");
+}
+
 #[test]
 fn what_differs_is_seen() {
     assert!(agree(&["a", "b"], &["a", "b"]));
