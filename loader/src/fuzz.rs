@@ -19,7 +19,7 @@ use runtime::error::ERRORS;
 
 use crate::finish;
 use crate::options::Timeout;
-use crate::replay::subject;
+use crate::replay::{Machine, subject};
 
 /// Shrinking takes no longer than this.
 const SHRINKING: Duration = Duration::from_secs(60);
@@ -45,6 +45,9 @@ pub(super) struct FuzzArgs {
     /// Put another build of the runtime to the test
     #[arg(long, value_name = "FILE")]
     runtime: Option<PathBuf>,
+    /// The machine that programs run on
+    #[arg(long, value_enum, default_value_t = Machine::Wasm)]
+    machine: Machine,
     /// The folder that a failing program is written to
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -59,7 +62,7 @@ struct Failing {
 
 /// Runs `rootstock fuzz`. The exit code is 1 if a program failed.
 pub(super) fn main(args: &FuzzArgs) -> Result<ExitCode, Error> {
-    let subject = subject(args.runtime.as_ref())?;
+    let subject = subject(args.machine, args.runtime.as_ref())?;
     fs::create_dir_all(&args.out).map_err(|error| unwritable(&args.out, &error))?;
     let start = Instant::now();
     let (cases, coverage, failing) = run(args, &subject, start)?;
@@ -142,8 +145,13 @@ fn shorten(args: &FuzzArgs, subject: &Subject, failing: &Failing) -> Result<Stri
         path.display(),
         args.runtime
             .as_ref()
-            .map_or_else(String::new, |path| format!(" --runtime {}", path.display())),
+            .map_or_else(|| native(args.machine), |path| format!(" --runtime {}", path.display())),
     ))
+}
+
+/// The argument by which a program runs on the native machine again.
+fn native(machine: Machine) -> String {
+    if machine == Machine::Native { " --machine native".to_owned() } else { String::new() }
 }
 
 fn unwritable(path: &std::path::Path, error: &std::io::Error) -> Error {

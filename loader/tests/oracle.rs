@@ -31,6 +31,8 @@ fn a_program_that_agrees_passes() {
     let program = file("agrees.txt", "rootstock replay 1\nx0 = alloc 8\npush x0\ngc_collect\n");
     let program = program.to_str().expect("text");
     check(&["replay", program, program], 0, &["agrees.txt: passed, 3 operations"]);
+    let words = ["agrees.txt: passed, 3 operations"];
+    check(&["replay", "--machine", "native", program], 0, &words);
 }
 
 #[test]
@@ -44,6 +46,8 @@ fn bad_files_are_named_with_their_lines() {
     let module = file("empty.wat", "(module)");
     let args = ["fuzz", "--cases", "1", "--runtime", module.to_str().expect("text")];
     check(&args, 2, &["gc_abi_version"]);
+    let args = ["fuzz", "--machine", "native", "--runtime", module.to_str().expect("text")];
+    check(&args, 2, &["empty.wat", "not on `native`"]);
     check(&["fuzz", "--time", "soon"], 2, &["a number of seconds"]);
     check(&["fuzz", "--ops", "0"], 2, &["--ops"]);
 }
@@ -59,6 +63,7 @@ fn random_programs_repeat_and_are_counted() {
     let first = counts(check(&args, 0, &words));
     assert!(first.len() > 30, "{first:?}");
     assert_eq!(first, counts(check(&args, 0, &words)));
+    check(&[&args[..], &["--machine", "native"]].concat(), 0, &words);
 }
 
 /// A runtime that hands out what is not zeroed: `alloc` is what `alloc_atomic` was.

@@ -22,6 +22,8 @@ pub struct NativeMemory {
     base: NonNull<u8>,
     layout: Layout,
     pages: u32,
+    /// Pages that it may grow to.
+    limit: u32,
     sp: Addr,
 }
 
@@ -53,7 +55,24 @@ impl NativeMemory {
         // SAFETY: the size is not zero, as the fixed regions fit in.
         let base = unsafe { alloc_zeroed(layout) };
         let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
-        Self { base, layout, pages, sp: REGIONS.stack_base }
+        Self { base, layout, pages, limit: max_pages, sp: REGIONS.stack_base }
+    }
+
+    /// From now on memory grows to this many pages at most, and never beyond those it was made for.
+    pub fn set_limit(&mut self, pages: u32) {
+        let most = self.layout.size() / PAGE_SIZE as usize;
+        self.limit = pages.min(u32::try_from(most).unwrap_or(u32::MAX));
+    }
+
+    /// A copy of the `length` bytes from an address on; `None` if they are not in memory.
+    pub fn bytes(&self, at: Addr, length: u32) -> Option<std::vec::Vec<u8>> {
+        let end = u64::from(at.get()) + u64::from(length);
+        if end > u64::from(self.pages) * u64::from(PAGE_SIZE) {
+            return None;
+        }
+        let start = self.range(at, length);
+        // SAFETY: inside the allocation, as just checked, and initialised, as it started zeroed.
+        Some(unsafe { std::slice::from_raw_parts(start, length as usize) }.to_vec())
     }
 
     // Called for each access, so it calls little itself: Miri pays for each call.
@@ -153,7 +172,7 @@ unsafe impl Memory for NativeMemory {
     fn grow(&mut self, pages: u32) -> Option<u32> {
         let old = self.pages;
         let new = old.checked_add(pages)?;
-        if new as usize * PAGE_SIZE as usize > self.layout.size() {
+        if new > self.limit {
             return None;
         }
         self.pages = new;

@@ -35,7 +35,7 @@ fn programs_that_have_failed_once_agree_with_the_model() {
     let mut overflows = 0;
     for entry in std::fs::read_dir(&folder).expect("the folder") {
         let path = entry.expect("a file").path();
-        let program = oracle::Program::open(&path).unwrap_or_else(|error| panic!("{error}"));
+        let program = oracle::open(&path).unwrap_or_else(|error| panic!("{error}"));
         let verdict = oracle::run(&subject, &program).expect("an instance");
         if let Some(fault) = verdict.fault {
             panic!("{}: {fault}", path.display());

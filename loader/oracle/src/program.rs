@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 /// Words of static data that programs write to and register as roots.
-pub(super) const STATIC_WORDS: u32 = 64;
+pub(crate) const STATIC_WORDS: u32 = 64;
 
 /// The name of an object.
 pub type Name = u32;

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::program::{Op, Program, Script, Word};
+use crate::program::{Op, Program, Script, Word};
 
 /// Shortens `program` for as long as `fails` says of what is left that it fails, for `time` at most. Returns the
 /// shortest that was found.
-pub(super) fn shrink(
+pub(crate) fn shrink(
     program: &Program,
     time: Duration,
     mut fails: impl FnMut(&Program) -> bool,
@@ -161,8 +161,8 @@ fn simpler(op: &Op) -> Vec<Op> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::How;
     use super::*;
+    use crate::program::How;
 
     fn alloc(name: u32, size: u32) -> Op {
         Op::Alloc { name, how: How::Alloc, size }

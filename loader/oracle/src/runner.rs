@@ -9,94 +9,99 @@ use runtime::error::Failure;
 use runtime::options::GcOption;
 use runtime::stats::Stat;
 
-use super::coverage::Coverage;
-use super::generate::Generator;
-use super::machine::{Answer, Machine, Step, Stop, equal, fault};
-use super::model::{HandleState, InFlight, Model, Rules};
-use super::pace::Pace;
-use super::program::{Op, Program, STATIC_WORDS, Word};
+use crate::coverage::Coverage;
+use crate::generate::Generator;
+use crate::machine::{Answer, Machine, Step, Stop, equal, fault};
+use crate::model::{HandleState, InFlight, Model, Rules};
+use crate::pace::Pace;
+use crate::program::{Op, Program, STATIC_WORDS, Word};
 
 /// Callbacks deeper than this do nothing.
 const MAX_DEPTH: usize = 4;
 /// What static data are filled with where no program writes.
-pub(super) const UNTOUCHED: u8 = 0x5A;
+pub(crate) const UNTOUCHED: u8 = 0x5A;
 /// What somebody else fills the pages with that they grow.
-pub(super) const FOREIGN: u8 = 0xF0;
+pub(crate) const FOREIGN: u8 = 0xF0;
 
 /// A call of the runtime in progress.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// Whether the call allocates an object, and if so, whether without pointers.
-    pub(super) allocates: Option<bool>,
+    pub(crate) allocates: Option<bool>,
     /// The handle that the call releases.
-    pub(super) releases: Option<u32>,
+    pub(crate) releases: Option<u32>,
     /// The slot that the runtime has pushed, once the host has been told something.
-    pub(super) marker: Option<usize>,
+    pub(crate) marker: Option<usize>,
     /// Collections, but for those inside callbacks.
-    pub(super) collections: u64,
+    pub(crate) collections: u64,
 }
 
 /// What is known of a call that is over.
-pub(super) struct Outcome<T> {
-    pub(super) result: Answer<T>,
+pub(crate) struct Outcome<T> {
+    pub(crate) result: Answer<T>,
     /// Collections, but for those inside callbacks.
-    pub(super) collections: u64,
-    pub(super) callbacks: bool,
+    pub(crate) collections: u64,
+    pub(crate) callbacks: bool,
     /// What the model knows of the object that the call allocates.
-    pub(super) in_flight: InFlight,
+    pub(crate) in_flight: InFlight,
     /// What its last collection freed: address and bytes.
-    pub(super) dead: Vec<(u32, u32)>,
+    pub(crate) dead: Vec<(u32, u32)>,
 }
 
 impl<T> Outcome<T> {
     /// Of what is done without a call.
-    pub(super) fn of(result: Answer<T>) -> Self {
+    pub(crate) fn of(result: Answer<T>) -> Self {
         let (in_flight, dead) = (InFlight::Nothing, Vec::new());
         Self { result, collections: 0, callbacks: false, in_flight, dead }
     }
 }
 
-pub(super) struct State {
-    pub(super) model: Model,
-    pub(super) pace: Pace,
+pub(crate) struct State {
+    pub(crate) model: Model,
+    pub(crate) pace: Pace,
     /// The program as far as it is known: all of it, or what has been made up so far.
-    pub(super) program: Program,
-    pub(super) generator: Option<Generator>,
-    pub(super) coverage: Coverage,
-    pub(super) frames: Vec<Frame>,
+    pub(crate) program: Program,
+    pub(crate) generator: Option<Generator>,
+    pub(crate) coverage: Coverage,
+    pub(crate) frames: Vec<Frame>,
     /// The stack's height at the start of each callback in progress.
     floors: Vec<usize>,
     /// Pages that somebody else grew: the first and how many.
-    pub(super) foreign: Vec<(u32, u32)>,
+    pub(crate) foreign: Vec<(u32, u32)>,
     /// Pages that were there before the heap.
-    pub(super) first_pages: u32,
+    pub(crate) first_pages: u32,
     /// Pages that the host lets memory grow to now.
-    pub(super) most_pages: u32,
+    pub(crate) most_pages: u32,
     /// The end of static data as told to `gc_init`.
-    pub(super) static_end: Option<u32>,
+    pub(crate) static_end: Option<u32>,
     /// What had been allocated, in objects, when a collection was last refused and nothing was told since.
-    pub(super) refused_at: Option<u64>,
+    pub(crate) refused_at: Option<u64>,
     /// Whether the host has trapped and there was no collection since.
-    pub(super) stale: bool,
+    pub(crate) stale: bool,
     last_error: Option<Failure>,
     overflows: u64,
     /// What LAST_WORK is, where it can be known.
-    pub(super) last_work: Option<u64>,
+    pub(crate) last_work: Option<u64>,
     /// Whether the program has ended, so that the host does nothing more when it is told.
-    pub(super) is_over: bool,
+    pub(crate) is_over: bool,
     /// HEAP_BYTES at the last check.
-    pub(super) heap_bytes: u64,
+    pub(crate) heap_bytes: u64,
     /// Checks since the last thorough one, and collections at that.
-    pub(super) checks: u32,
-    pub(super) checked_at: u64,
+    pub(crate) checks: u32,
+    pub(crate) checked_at: u64,
 }
 
-pub(super) struct Runner(Mutex<State>);
+/// A program in the middle of its run, on a machine and on the model.
+pub struct Runner(Mutex<State>);
 
 impl Runner {
-    /// Sets the instance up as the program wants it.
-    pub(super) fn new(
-        m: &mut Machine<'_>,
+    /// Sets a machine up as the program wants it, which says what operations there are, or has a generator make them up.
+    ///
+    /// # Errors
+    ///
+    /// A fault if the machine refuses what it has to do.
+    pub fn new(
+        m: &mut dyn Machine,
         program: Program,
         generator: Option<Generator>,
         rules: Rules,
@@ -140,12 +145,12 @@ impl Runner {
         Ok(Self(Mutex::new(state)))
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs an operation; a trap of the host in it ends it, and the host resets `gc_sp` as it has to.
-    pub(super) fn guarded(&self, m: &mut Machine<'_>, op: &Op) -> Step<()> {
+    pub(crate) fn guarded(&self, m: &mut dyn Machine, op: &Op) -> Step<()> {
         let (frames, floors, calls, height) = {
             let state = self.state();
             let (calls, height) = (state.model.calls.len(), state.model.stack.len());
@@ -171,8 +176,12 @@ impl Runner {
         Ok(())
     }
 
-    /// The host is told of a handle.
-    pub(super) fn told(&self, m: &mut Machine<'_>, kind: u32, handle: u32) -> Step<()> {
+    /// The host is notified of a handle: a machine's callback.
+    ///
+    /// # Errors
+    ///
+    /// The stop of the callback, with which the call of the runtime has to end.
+    pub fn told(&self, m: &mut dyn Machine, kind: u32, handle: u32) -> Step<()> {
         self.sync(m)?;
         self.enter_level(m)?;
         self.note_in_flight(m)?;
@@ -204,7 +213,7 @@ impl Runner {
         Ok(())
     }
 
-    fn run_script(&self, m: &mut Machine<'_>, handle: u32) -> Step<()> {
+    fn run_script(&self, m: &mut dyn Machine, handle: u32) -> Step<()> {
         let mut index = 0;
         loop {
             let (op, catches) = {
@@ -226,7 +235,7 @@ impl Runner {
     }
 
     /// The first callback of a call finds a slot above the roots that were there.
-    fn enter_level(&self, m: &mut Machine<'_>) -> Step<()> {
+    fn enter_level(&self, m: &mut dyn Machine) -> Step<()> {
         let mut state = self.state();
         let height = state.model.stack.len();
         let Some(frame) = state.frames.last_mut() else {
@@ -246,7 +255,7 @@ impl Runner {
     }
 
     /// If there was a collection since the last look, does the same in the model.
-    fn sync(&self, m: &mut Machine<'_>) -> Step<Vec<(u32, u32)>> {
+    fn sync(&self, m: &mut dyn Machine) -> Step<Vec<(u32, u32)>> {
         let collections = m.stat(Stat::Collections)?;
         let overflows = m.stat(Stat::MarkOverflows)?;
         let mut state = self.state();
@@ -272,12 +281,12 @@ impl Runner {
     }
 
     /// Calls the runtime.
-    pub(super) fn call<T>(
+    pub(crate) fn call<T>(
         &self,
-        m: &mut Machine<'_>,
+        m: &mut dyn Machine,
         in_flight: InFlight,
         frame: Frame,
-        call: impl FnOnce(&mut Machine<'_>) -> Step<Answer<T>>,
+        call: impl FnOnce(&mut dyn Machine) -> Step<Answer<T>>,
     ) -> Step<Outcome<T>> {
         if frame.allocates.is_some() {
             // So that there is one at most that nobody has heard of.
@@ -319,7 +328,7 @@ impl Runner {
     }
 
     /// What a word is now.
-    pub(super) fn resolve(&self, word: Word) -> Option<u32> {
+    pub(crate) fn resolve(&self, word: Word) -> Option<u32> {
         match word {
             Word::Number(number) => Some(number),
             Word::Object(name, offset) => {
@@ -329,24 +338,24 @@ impl Runner {
     }
 
     /// How many callbacks are running.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.state().floors.len()
     }
 }
 
 impl State {
     /// Whether no callback is running.
-    pub(super) fn is_outside(&self) -> bool {
+    pub(crate) fn is_outside(&self) -> bool {
         self.floors.is_empty()
     }
 
     /// The lowest slot that the current callback may pop.
-    pub(super) fn floor(&self) -> usize {
+    pub(crate) fn floor(&self) -> usize {
         self.floors.last().copied().unwrap_or(0)
     }
 
     /// Whether a slot is the runtime's own while a call is in progress.
-    pub(super) fn is_marker(&self, slot: usize) -> bool {
+    pub(crate) fn is_marker(&self, slot: usize) -> bool {
         self.frames.iter().any(|frame| frame.marker == Some(slot))
     }
 
@@ -367,6 +376,6 @@ impl State {
 }
 
 /// A height of the shadow stack as a number of the machine.
-pub(super) fn slots(height: usize) -> u32 {
+pub(crate) fn slots(height: usize) -> u32 {
     u32::try_from(height).expect("a stack in memory")
 }

@@ -4,14 +4,14 @@ use runtime::addr::PAGE_SIZE;
 use runtime::error::{ErrorCode, Failure};
 use runtime::options::{GcOption, OPTIONS};
 
-use super::machine::{Machine, Step, Stop, equal, fault};
-use super::model::{HandleState, InFlight};
-use super::program::{How, Name, Op, STATIC_WORDS, Word};
-use super::runner::{FOREIGN, Frame, Runner, slots};
+use crate::machine::{Machine, Step, Stop, equal, fault};
+use crate::model::{HandleState, InFlight};
+use crate::program::{How, Name, Op, STATIC_WORDS, Word};
+use crate::runner::{FOREIGN, Frame, Runner, slots};
 
 impl Runner {
     /// Does one operation.
-    pub(super) fn step(&self, m: &mut Machine<'_>, op: &Op) -> Step<()> {
+    pub(crate) fn step(&self, m: &mut dyn Machine, op: &Op) -> Step<()> {
         self.state().coverage.op(op);
         match *op {
             Op::Alloc { name, how, size } => self.alloc(m, Some(name), how, size).map(drop),
@@ -72,7 +72,7 @@ impl Runner {
         self.state().model.counts.collections + 100
     }
 
-    fn fan(&self, m: &mut Machine<'_>, name: Name, count: u32, size: u32) -> Step<()> {
+    fn fan(&self, m: &mut dyn Machine, name: Name, count: u32, size: u32) -> Step<()> {
         let Some(holder) = self.alloc(m, Some(name), How::Alloc, count.saturating_mul(4))? else {
             return Ok(());
         };
@@ -88,7 +88,7 @@ impl Runner {
         Ok(())
     }
 
-    fn comb(&self, m: &mut Machine<'_>, name: Name, count: u32, size: u32) -> Step<()> {
+    fn comb(&self, m: &mut dyn Machine, name: Name, count: u32, size: u32) -> Step<()> {
         let slot = self.state().model.stack.len();
         self.push(m, 0)?;
         let end = self.tired();
@@ -106,7 +106,7 @@ impl Runner {
         Ok(())
     }
 
-    fn push(&self, m: &mut Machine<'_>, value: u32) -> Step<()> {
+    fn push(&self, m: &mut dyn Machine, value: u32) -> Step<()> {
         let sp = m.sp();
         if sp == m.stack_limit() {
             return Ok(());
@@ -117,7 +117,7 @@ impl Runner {
         Ok(())
     }
 
-    fn set(&self, m: &mut Machine<'_>, slot: usize, value: Word) -> Step<()> {
+    fn set(&self, m: &mut dyn Machine, slot: usize, value: Word) -> Step<()> {
         let value = self.resolve(value).unwrap_or(0);
         let mut state = self.state();
         if state.is_marker(slot) {
@@ -128,7 +128,7 @@ impl Runner {
         m.write(m.stack_base() + 4 * slots(slot), value)
     }
 
-    fn pop(&self, m: &mut Machine<'_>, count: usize) -> Step<()> {
+    fn pop(&self, m: &mut dyn Machine, count: usize) -> Step<()> {
         let mut state = self.state();
         let height = state.model.stack.len();
         let height = height.saturating_sub(count).max(state.floor());
@@ -137,7 +137,7 @@ impl Runner {
         Ok(())
     }
 
-    fn store(&self, m: &mut Machine<'_>, object: Name, word: u32, value: Word) -> Step<()> {
+    fn store(&self, m: &mut dyn Machine, object: Name, word: u32, value: Word) -> Step<()> {
         let (Some(base), value) =
             (self.resolve(Word::Object(object, 0)), self.resolve(value).unwrap_or(0))
         else {
@@ -154,7 +154,7 @@ impl Runner {
         m.write(base + at, value)
     }
 
-    fn write_static(&self, m: &mut Machine<'_>, word: u32, value: Word) -> Step<()> {
+    fn write_static(&self, m: &mut dyn Machine, word: u32, value: Word) -> Step<()> {
         let value = self.resolve(value).unwrap_or(0);
         let mut state = self.state();
         let words = STATIC_WORDS.min(state.program.statics / 4);
@@ -166,7 +166,7 @@ impl Runner {
         m.write(m.program_base() + 4 * word, value)
     }
 
-    fn add_roots(&self, m: &mut Machine<'_>, start: u32, end: u32) -> Step<()> {
+    fn add_roots(&self, m: &mut dyn Machine, start: u32, end: u32) -> Step<()> {
         let base = m.program_base();
         let (start, end) = (base.wrapping_add(start), base.wrapping_add(end));
         let memory = u64::from(m.pages()) * u64::from(PAGE_SIZE);
@@ -190,7 +190,7 @@ impl Runner {
         }
     }
 
-    fn remove_roots(&self, m: &mut Machine<'_>, start: u32, end: u32) -> Step<()> {
+    fn remove_roots(&self, m: &mut dyn Machine, start: u32, end: u32) -> Step<()> {
         let base = m.program_base();
         let (start, end) = (base.wrapping_add(start), base.wrapping_add(end));
         let call =
@@ -209,12 +209,12 @@ impl Runner {
     }
 
     /// What an operation takes an address for: an object that is known from now on if it is one.
-    fn address(&self, m: &mut Machine<'_>, word: Word) -> Step<Option<u32>> {
+    fn address(&self, m: &mut dyn Machine, word: Word) -> Step<Option<u32>> {
         self.find_in_flight(m)?;
         Ok(self.resolve(word))
     }
 
-    fn pin(&self, m: &mut Machine<'_>, word: Word) -> Step<()> {
+    fn pin(&self, m: &mut dyn Machine, word: Word) -> Step<()> {
         let Some(ptr) = self.address(m, word)? else { return Ok(()) };
         let call = self.call(m, InFlight::Nothing, Frame::default(), |m| m.pin(ptr))?;
         self.no_safepoint("gc_pin", &call)?;
@@ -229,7 +229,7 @@ impl Runner {
         }
     }
 
-    fn unpin(&self, m: &mut Machine<'_>, word: Word) -> Step<()> {
+    fn unpin(&self, m: &mut dyn Machine, word: Word) -> Step<()> {
         let Some(ptr) = self.address(m, word)? else { return Ok(()) };
         let call = self.call(m, InFlight::Nothing, Frame::default(), |m| m.unpin(ptr))?;
         self.no_safepoint("gc_unpin", &call)?;
@@ -251,7 +251,7 @@ impl Runner {
         equal("gc_unpin", call.result, expected)
     }
 
-    fn release(&self, m: &mut Machine<'_>, word: Word) -> Step<()> {
+    fn release(&self, m: &mut dyn Machine, word: Word) -> Step<()> {
         let Some(ptr) = self.address(m, word)? else { return Ok(()) };
         let known = {
             let mut state = self.state();
@@ -280,7 +280,7 @@ impl Runner {
         }
     }
 
-    fn shutdown(&self, m: &mut Machine<'_>) -> Step<()> {
+    fn shutdown(&self, m: &mut dyn Machine) -> Step<()> {
         self.state().model.kill_handles();
         let call = self.call(m, InFlight::Nothing, Frame::default(), |m| m.shutdown())?;
         self.no_safepoint("gc_shutdown", &call)?;
@@ -289,7 +289,7 @@ impl Runner {
         equal("handles that gc_shutdown has not told", left, 0)
     }
 
-    fn configure(&self, m: &mut Machine<'_>, option: u32, value: u32) -> Step<()> {
+    fn configure(&self, m: &mut dyn Machine, option: u32, value: u32) -> Step<()> {
         let mut state = self.state();
         let found = m.configure(option, value)?;
         let row = OPTIONS.get(option as usize);
@@ -305,7 +305,7 @@ impl Runner {
         equal(format_args!("the old value of option {option}"), found, expected)
     }
 
-    fn init(&self, m: &mut Machine<'_>, bytes: u32) -> Step<()> {
+    fn init(&self, m: &mut dyn Machine, bytes: u32) -> Step<()> {
         let base = m.program_base();
         let end = base.wrapping_add(bytes);
         let known = {
@@ -326,7 +326,7 @@ impl Runner {
         equal("gc_init", call.result, expected)
     }
 
-    fn grow(&self, m: &mut Machine<'_>, pages: u32) -> Step<()> {
+    fn grow(&self, m: &mut dyn Machine, pages: u32) -> Step<()> {
         if let Some(first) = m.grow(pages)
             && pages != 0
         {
@@ -336,7 +336,7 @@ impl Runner {
         Ok(())
     }
 
-    fn ask(&self, m: &mut Machine<'_>, word: Word) -> Step<()> {
+    fn ask(&self, m: &mut dyn Machine, word: Word) -> Step<()> {
         let Some(at) = self.address(m, word)? else { return Ok(()) };
         let state = self.state();
         let base = state.model.base_of(at);
@@ -345,7 +345,7 @@ impl Runner {
         equal(format_args!("gc_size({at:#x})"), m.size(at)?, bytes)
     }
 
-    fn collect_with_sp(&self, m: &mut Machine<'_>, sp: u32) -> Step<()> {
+    fn collect_with_sp(&self, m: &mut dyn Machine, sp: u32) -> Step<()> {
         if sp >= m.stack_base() && sp <= m.stack_limit() && sp.is_multiple_of(4) {
             return Ok(());
         }
@@ -355,9 +355,9 @@ impl Runner {
     /// Spoils the shadow stack and asks for a collection, which says so.
     fn collect_unsound(
         &self,
-        m: &mut Machine<'_>,
+        m: &mut dyn Machine,
         sp: u32,
-        spoil: impl FnOnce(&mut Machine<'_>) -> Step<()>,
+        spoil: impl FnOnce(&mut dyn Machine) -> Step<()>,
     ) -> Step<()> {
         // In a callback, and after one that trapped, gc_sp tells the runtime how deep it is.
         if self.depth() != 0 || self.state().stale {
@@ -374,14 +374,14 @@ impl Runner {
     }
 
     /// Whether a word is the address of an object, and whether that stands for a handle.
-    pub(super) fn wrapper(&self, ptr: u32) -> (bool, Option<u32>) {
+    pub(crate) fn wrapper(&self, ptr: u32) -> (bool, Option<u32>) {
         let state = self.state();
         let object = state.model.objects.get(&ptr);
         (object.is_some(), object.and_then(|object| object.handle))
     }
 
     /// Whether EAGER makes the next allocation or registration collect.
-    pub(super) fn tick(&self) -> bool {
+    pub(crate) fn tick(&self) -> bool {
         let nested = self.depth() != 0;
         let mut state = self.state();
         let state = &mut *state;
@@ -389,7 +389,7 @@ impl Runner {
     }
 
     /// The value of an option.
-    pub(super) fn option(&self, option: GcOption) -> u32 {
+    pub(crate) fn option(&self, option: GcOption) -> u32 {
         self.state().model.option(option)
     }
 }

@@ -16,14 +16,11 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::Path;
 use std::str::SplitWhitespace;
 
-use rootstock_program::InputError;
-use rootstock_program::text::choice;
 use runtime::options::OPTIONS;
 
-use super::program::{How, Name, Op, Program, Script, Word};
+use crate::program::{How, Name, Op, Program, Script, Word};
 
 /// The first line of a file.
 const HEADER: &str = "rootstock replay 1";
@@ -103,19 +100,6 @@ impl fmt::Display for Program {
 }
 
 impl Program {
-    /// Reads a file.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, or has a line that is no operation.
-    pub fn open(path: &Path) -> Result<Self, InputError> {
-        let subject = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| InputError::new(&subject, error.to_string()))?;
-        Self::parse(&text)
-            .map_err(|(line, cause)| InputError::new(subject, format!("line {line}: {cause}")))
-    }
-
     /// Reads a text; an error is the line's number and what is wrong with it.
     ///
     /// # Errors
@@ -364,4 +348,16 @@ fn number(text: &str) -> Option<u32> {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }
+}
+
+/// A hint at the name that was meant, if one is close.
+fn choice(name: &str, known: &[String]) -> String {
+    /// Names that are further apart are not meant.
+    const CLOSE: f64 = 0.8;
+    let likely = known
+        .iter()
+        .map(|other| (strsim::jaro_winkler(name, other), other))
+        .filter(|&(closeness, _)| closeness >= CLOSE)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    likely.map_or_else(String::new, |(_, other)| format!("; did you mean `{other}`?"))
 }

@@ -4,13 +4,16 @@
 //! Each program draws its own weights first, and leaves some kinds of operation out altogether: programs that are
 //! different in kind find more than many that are alike.
 
-use rand::{Rng, RngExt, SeedableRng};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use rand::{Rng, RngExt, SeedableRng, TryRng};
 use rand_pcg::Pcg64;
 use runtime::options::GcOption;
 use runtime::size_class::{CELL_SIZE, END_CLASS, FIRST_CLASS};
 
-use super::model::{Model, Object};
-use super::program::{How, Name, Op, Program, STATIC_WORDS, Word};
+use crate::model::{Model, Object};
+use crate::program::{How, Name, Op, Program, STATIC_WORDS, Word};
 
 /// Kinds of operation with their usual weights. The first is always there.
 const WEIGHTS: [(Kind, u32); 18] = [
@@ -56,8 +59,47 @@ enum Kind {
     Many,
 }
 
-pub(super) struct Generator {
-    rng: Pcg64,
+/// The source of choices.
+enum Choices {
+    Random(Pcg64),
+    /// A fuzzer's; zeros when they are used up.
+    Bytes(VecDeque<u8>),
+}
+
+impl TryRng for Choices {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        if let Self::Random(random) = self {
+            return random.try_next_u32();
+        }
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        match self {
+            Self::Random(random) => random.try_next_u64(),
+            // Choices are among few: no more bytes for them than need be.
+            Self::Bytes(_) => self.try_next_u32().map(u64::from),
+        }
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        match self {
+            Self::Random(random) => random.try_fill_bytes(bytes),
+            Self::Bytes(given) => {
+                bytes.fill_with(|| given.pop_front().unwrap_or(0));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Makes up the operations of a program while it runs.
+pub struct Generator {
+    rng: Choices,
     weights: [u32; WEIGHTS.len()],
     next_name: Name,
     next_handle: u32,
@@ -74,8 +116,22 @@ pub(super) struct Generator {
 
 impl Generator {
     /// The generator of one case, and the host of its program.
-    pub(super) fn new(seed: u64, case: u64) -> (Self, Program) {
-        let mut rng = Pcg64::seed_from_u64(seed ^ case.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    pub fn new(seed: u64, case: u64) -> (Self, Program) {
+        let seed = seed ^ case.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Self::of(Choices::Random(Pcg64::seed_from_u64(seed)))
+    }
+
+    /// The generator whose choices are these bytes, and the host of its program.
+    pub fn of_bytes(bytes: &[u8]) -> (Self, Program) {
+        Self::of(Choices::Bytes(VecDeque::from(bytes.to_vec())))
+    }
+
+    /// Tells whether there is nothing left to choose by.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(&self.rng, Choices::Bytes(bytes) if bytes.is_empty())
+    }
+
+    fn of(mut rng: Choices) -> (Self, Program) {
         let weights = WEIGHTS.map(|(kind, weight)| match rng.random_range(0..8) {
             0 | 1 if kind != Kind::Alloc => 0,
             2 => weight * 3,
@@ -98,7 +154,7 @@ impl Generator {
     }
 
     /// The options that a program starts with.
-    pub(super) fn first(&mut self) -> Vec<Op> {
+    pub(crate) fn first(&mut self) -> Vec<Op> {
         let least = *pick(&mut self.rng, &[0, 0, 32 << 10, 64 << 10, 256 << 10]);
         let mut ops = vec![Op::Configure(GcOption::MinHeap as u32, least)];
         for _ in 0..self.rng.random_range(0..3) {
@@ -114,7 +170,7 @@ impl Generator {
     }
 
     /// The next thing that the program does.
-    pub(super) fn next(&mut self, model: &Model) -> Op {
+    pub(crate) fn next(&mut self, model: &Model) -> Op {
         let total: u32 = self.weights.iter().sum();
         let mut left = self.rng.random_range(0..total);
         let mut chosen = Kind::Alloc;
@@ -129,7 +185,7 @@ impl Generator {
     }
 
     /// The next thing that the host does in a callback; nothing when it is done.
-    pub(super) fn next_of_host(&mut self, model: &Model, depth: usize, index: usize) -> Option<Op> {
+    pub(crate) fn next_of_host(&mut self, model: &Model, depth: usize, index: usize) -> Option<Op> {
         if index == 0 {
             self.scripts.truncate(depth - 1);
             self.scripts.resize(depth, 0);
@@ -144,7 +200,7 @@ impl Generator {
     }
 
     /// Whether the host catches traps in the script that was just begun.
-    pub(super) fn catches(&self) -> bool {
+    pub(crate) fn catches(&self) -> bool {
         self.catches
     }
 
@@ -208,7 +264,7 @@ impl Generator {
     }
 
     fn size(&mut self) -> u32 {
-        let edge = |rng: &mut Pcg64| {
+        let edge = |rng: &mut Choices| {
             let cell = u32::from(*pick(rng, &CELL_SIZE[FIRST_CLASS..END_CLASS]));
             (cell + rng.random_range(0..3)) - 1
         };

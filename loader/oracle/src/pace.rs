@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use runtime::addr::BLOCK_SIZE;
 use runtime::options::GcOption;
 
-use super::model::Model;
+use crate::model::Model;
 
 /// Registrations that are always allowed between two collections.
 const MIN_REGISTRATIONS: u64 = 512;
@@ -18,7 +18,7 @@ const MIN_REGISTRATIONS: u64 = 512;
 const BYTES_PER_REGISTRATION: u64 = 512;
 
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// Bytes allocated since the last collection, and those behind wrappers registered since.
     spent: u64,
     /// What may have been set aside beyond that.
@@ -36,25 +36,25 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn allocated(&mut self, bytes: u32, atomic: bool) {
+    pub(crate) fn allocated(&mut self, bytes: u32, atomic: bool) {
         self.spent += u64::from(bytes);
         self.kinds.insert((bytes, atomic));
     }
 
-    pub(super) fn registered(&mut self, external: u32) {
+    pub(crate) fn registered(&mut self, external: u32) {
         self.spent += u64::from(external);
         self.registered += 1;
     }
 
     /// A collection has come.
-    pub(super) fn collected(&mut self, model: &Model) {
+    pub(crate) fn collected(&mut self, model: &Model) {
         let live = model.counts.live_bytes + model.handles.external;
         *self = Self { eager: self.eager, live, ..Self::default() };
         self.allow(model);
     }
 
     /// An option was set.
-    pub(super) fn configured(&mut self, option: u32, model: &Model) {
+    pub(crate) fn configured(&mut self, option: u32, model: &Model) {
         if option == GcOption::Eager as u32 {
             self.eager = 0;
             // What is set aside is given back, and counts again when it is set aside again.
@@ -75,7 +75,7 @@ impl Pace {
     }
 
     /// Counts an allocation or registration for EAGER; whether it has to collect. Inside a callback it does not.
-    pub(super) fn tick(&mut self, model: &Model, nested: bool) -> bool {
+    pub(crate) fn tick(&mut self, model: &Model, nested: bool) -> bool {
         let every = model.option(GcOption::Eager);
         if every == 0 {
             return false;
@@ -89,13 +89,13 @@ impl Pace {
     }
 
     /// Whether a collection must come before the next allocation that looks.
-    pub(super) fn is_overdue(&self, model: &Model) -> bool {
+    pub(crate) fn is_overdue(&self, model: &Model) -> bool {
         self.spent >= self.budget(model) * model.rules.budget / 100
             || self.registered >= self.registrations.max(MIN_REGISTRATIONS)
     }
 
     /// Whether the next allocation may find that a collection is due.
-    pub(super) fn may_be_due(&self, model: &Model) -> bool {
+    pub(crate) fn may_be_due(&self, model: &Model) -> bool {
         let set_aside = self.slack + u64::from(BLOCK_SIZE) * self.kinds.len() as u64;
         self.spent + set_aside >= self.budget(model) || self.registered >= self.registrations
     }

@@ -4,13 +4,13 @@
 use runtime::size_class::MAX_SMALL;
 use runtime::stats::Stat;
 
-use super::machine::{Machine, Step, Stop, fault};
-use super::model::InFlight;
-use super::runner::{Runner, State};
+use crate::machine::{Machine, Step, Stop, fault};
+use crate::model::InFlight;
+use crate::runner::{Runner, State};
 
 impl Runner {
     /// The object that the current call has allocated, and not returned yet, is counted.
-    pub(super) fn note_in_flight(&self, m: &mut Machine<'_>) -> Step<()> {
+    pub(crate) fn note_in_flight(&self, m: &mut dyn Machine) -> Step<()> {
         let mut state = self.state();
         let bytes = m.stat(Stat::AllocatedBytes)?;
         let State { model, frames, pace, .. } = &mut *state;
@@ -34,7 +34,7 @@ impl Runner {
 
     /// Finds the object that a call in progress has allocated and its caller has not heard of, if there is one: the
     /// one object of its size that the model does not know.
-    pub(super) fn find_in_flight(&self, m: &mut Machine<'_>) -> Step<()> {
+    pub(crate) fn find_in_flight(&self, m: &mut dyn Machine) -> Step<()> {
         let mut state = self.state();
         let State { model, frames, .. } = &mut *state;
         let unknown = model.calls.iter().position(|call| matches!(call, InFlight::Unknown(_)));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runtime::error::{ERRORS, ErrorCode};
 
-use super::program::Op;
+use crate::program::Op;
 
 /// Counts of what programs have done.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,11 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    pub(super) fn op(&mut self, op: &Op) {
+    pub(crate) fn op(&mut self, op: &Op) {
         *self.ops.entry(op.keyword()).or_default() += 1;
     }
 
-    pub(super) fn error(&mut self, code: ErrorCode) {
+    pub(crate) fn error(&mut self, code: ErrorCode) {
         *self.errors.entry(ERRORS[code as usize].name).or_default() += 1;
     }
 

@@ -6,24 +6,24 @@ use runtime::options::GcOption;
 use runtime::size_class::{MAX_CELLS, MAX_SMALL};
 use runtime::stats::Stat;
 
-use super::machine::{Machine, Step, Stop, equal, fault};
-use super::model::{Handle, HandleState, InFlight};
-use super::program::{How, Name, Word};
-use super::runner::{Frame, Outcome, Runner};
+use crate::machine::{Machine, Step, Stop, equal, fault};
+use crate::model::{Handle, HandleState, InFlight};
+use crate::program::{How, Name, Word};
+use crate::runner::{Frame, Outcome, Runner};
 
 /// Objects allocated after a refusal that make the runtime believe the next request: it may have missed a trap.
 const BELIEVED_AFTER: u64 = 16;
 
 impl Runner {
     /// A call that is no safepoint has not collected.
-    pub(super) fn no_safepoint<T>(&self, what: &str, call: &Outcome<T>) -> Step<()> {
+    pub(crate) fn no_safepoint<T>(&self, what: &str, call: &Outcome<T>) -> Step<()> {
         equal(format_args!("collections in {what}"), call.collections, 0)
     }
 
     /// Allocates an object; nothing if there is no memory.
-    pub(super) fn alloc(
+    pub(crate) fn alloc(
         &self,
-        m: &mut Machine<'_>,
+        m: &mut dyn Machine,
         name: Option<Name>,
         how: How,
         size: u32,
@@ -62,12 +62,15 @@ impl Runner {
     }
 
     /// Takes a cell from the run that serves a size, as a program may without a call; nothing if the run is empty.
-    fn take_inline(&self, m: &mut Machine<'_>, how: How, size: u32) -> Step<Option<u32>> {
+    fn take_inline(&self, m: &mut dyn Machine, how: How, size: u32) -> Step<Option<u32>> {
         if !matches!(how, How::Inline | How::InlineAtomic) {
             return Ok(None);
         }
         self.find_in_flight(m)?;
         let run = m.run(size, how.is_atomic())?;
+        if run == 0 {
+            return Ok(None);
+        }
         let (next, end) = (m.word(run)?, m.word(run + 4)?);
         if next == end {
             return Ok(None);
@@ -82,7 +85,7 @@ impl Runner {
     /// A new object: all that is promised of it, and the model has it too.
     fn note_new(
         &self,
-        m: &mut Machine<'_>,
+        m: &mut dyn Machine,
         call: &Outcome<u32>,
         name: Option<Name>,
         base: u32,
@@ -121,7 +124,7 @@ impl Runner {
     }
 
     /// The error of an allocation that fails.
-    fn code_without_memory(&self, m: &Machine<'_>, size: u32) -> ErrorCode {
+    fn code_without_memory(&self, m: &dyn Machine, size: u32) -> ErrorCode {
         let state = self.state();
         let start = blocks_for(state.static_end.unwrap_or(0).max(m.program_base()));
         let most = state.model.option(GcOption::MaxPages) * BLOCKS_PER_PAGE;
@@ -142,7 +145,7 @@ impl Runner {
     /// What an allocation promises, but for its content.
     fn check_new(
         &self,
-        m: &mut Machine<'_>,
+        m: &mut dyn Machine,
         call: &Outcome<u32>,
         base: u32,
         size: u32,
@@ -154,7 +157,7 @@ impl Runner {
         }
         let bytes = m.size(base)?;
         let end = u64::from(base) + u64::from(bytes);
-        if bytes < size.max(1) || end > m.memory().len() as u64 {
+        if bytes < size.max(1) || end > u64::from(m.pages()) << 16 {
             return fault(format!("{what} has {bytes} bytes"));
         }
         equal(
@@ -187,7 +190,7 @@ impl Runner {
     /// An allocation may fail only after a collection, and if there is no room.
     fn expect_no_memory<T>(
         &self,
-        m: &mut Machine<'_>,
+        m: &mut dyn Machine,
         call: &Outcome<T>,
         why: Failure,
         (code, size, atomic): (ErrorCode, u32, bool),
@@ -238,7 +241,7 @@ impl Runner {
     }
 
     /// Blocks that the heap has and does not use, blocks in use, and pages of memory.
-    fn room(&self, m: &mut Machine<'_>) -> Step<(u32, u32, u32)> {
+    fn room(&self, m: &mut dyn Machine) -> Step<(u32, u32, u32)> {
         let heap = m.stat(Stat::HeapBytes)? / u64::from(BLOCK_SIZE);
         let used = u32::try_from(heap).unwrap_or(u32::MAX);
         let state = self.state();
@@ -258,7 +261,7 @@ impl Runner {
     }
 
     /// Whether the heap can't have `count` more blocks in a row.
-    fn is_full(&self, m: &mut Machine<'_>, count: u32) -> Step<bool> {
+    fn is_full(&self, m: &mut dyn Machine, count: u32) -> Step<bool> {
         let (free, used, pages) = self.room(m)?;
         let limit = self.option(GcOption::HeapLimit);
         if limit != 0 && used.saturating_add(count) > limit / BLOCK_SIZE {
@@ -271,22 +274,22 @@ impl Runner {
     }
 
     /// Whether memory is far from being used up, so that it is no reason to collect.
-    fn is_roomy(&self, m: &Machine<'_>, size: u32) -> bool {
+    fn is_roomy(&self, m: &dyn Machine, size: u32) -> bool {
         let wanted = blocks_for(size.max(1)) / 2 + 16;
         let pages = m.pages().saturating_add(wanted);
         self.option(GcOption::HeapLimit) == 0 && pages < self.most_pages()
     }
 
     /// A table could not be had.
-    pub(super) fn expect_no_table(&self, m: &mut Machine<'_>, why: Failure) -> Step<()> {
+    pub(crate) fn expect_no_table(&self, m: &mut dyn Machine, why: Failure) -> Step<()> {
         equal("a call that needs a table", why.code, ErrorCode::HeapExhausted)?;
         if self.is_full(m, 1)? { Ok(()) } else { fault("no table, with blocks free") }
     }
 
     /// Registers a wrapper; whether that was done.
-    pub(super) fn register(
+    pub(crate) fn register(
         &self,
-        m: &mut Machine<'_>,
+        m: &mut dyn Machine,
         object: Word,
         kind: u32,
         handle: u32,
@@ -343,7 +346,7 @@ impl Runner {
         Ok(expected.is_ok())
     }
 
-    fn expect_no_larger_table(&self, m: &mut Machine<'_>, arg: u32) -> Step<()> {
+    fn expect_no_larger_table(&self, m: &mut dyn Machine, arg: u32) -> Step<()> {
         let capacity = m.stat(Stat::WrapCapacity)?;
         let entries = {
             let handles = &self.state().model.handles;
@@ -358,7 +361,7 @@ impl Runner {
         }
     }
 
-    pub(super) fn collect(&self, m: &mut Machine<'_>) -> Step<()> {
+    pub(crate) fn collect(&self, m: &mut dyn Machine) -> Step<()> {
         let nested = self.depth() != 0;
         let refused = {
             let mut state = self.state();

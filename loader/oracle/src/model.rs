@@ -9,36 +9,36 @@ use runtime::addr::BLOCK_SIZE;
 use runtime::options::{GcOption, OPTIONS};
 use runtime::size_class::MAX_SMALL;
 
-use super::program::{Name, STATIC_WORDS};
+use crate::program::{Name, STATIC_WORDS};
 
-/// What the model believes of the runtime. The defaults are what the ABI says; tests of the oracle itself give it a
+/// The beliefs of the model about the runtime. The defaults are what the ABI says; tests of the oracle itself give it a
 /// wrong belief each, to see that it finds the difference.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// Slots at the top of the shadow stack that are no roots.
-    pub(super) slots_ignored: usize,
-    /// Whether root ranges are roots.
-    pub(super) ranges: bool,
-    /// Whether pins are roots.
-    pub(super) pins: bool,
-    /// Whether what a call has in its hands stays alive.
-    pub(super) in_flight: bool,
-    /// Whether `alloc_atomic`'s objects are scanned.
-    pub(super) scan_atomic: bool,
+    pub slots_ignored: usize,
+    /// Root ranges are roots.
+    pub ranges: bool,
+    /// Pins are roots.
+    pub pins: bool,
+    /// The objects in the hands of a call stay alive.
+    pub in_flight: bool,
+    /// `alloc_atomic`'s objects are scanned.
+    pub scan_atomic: bool,
     /// Words at the end of an object that are not scanned.
-    pub(super) words_ignored: usize,
-    /// Whether an address inside an object keeps it, whatever INTERIOR says.
-    pub(super) always_interior: bool,
-    /// What a fresh object is filled with.
-    pub(super) fresh: u8,
-    /// What POISON fills with.
-    pub(super) poison: u8,
-    /// How many more wrappers there may be than WRAP_LIMIT.
-    pub(super) wrap_slack: u32,
-    /// Whether the dead are told about, rather than forgotten.
-    pub(super) tells: bool,
+    pub words_ignored: usize,
+    /// An address inside an object keeps it, whatever INTERIOR says.
+    pub always_interior: bool,
+    /// The byte that a fresh object is filled with.
+    pub fresh: u8,
+    /// The byte that POISON fills with.
+    pub poison: u8,
+    /// The wrappers that there may be beyond WRAP_LIMIT.
+    pub wrap_slack: u32,
+    /// The host is notified of the dead, which are not just forgotten.
+    pub tells: bool,
     /// Percent of the budget after which a collection must have come.
-    pub(super) budget: u64,
+    pub budget: u64,
 }
 
 impl Default for Rules {
@@ -61,22 +61,22 @@ impl Default for Rules {
 }
 
 #[derive(Debug)]
-pub(super) struct Object {
+pub(crate) struct Object {
     /// All that is usable of it.
-    pub(super) content: Vec<u8>,
-    pub(super) atomic: bool,
+    pub(crate) content: Vec<u8>,
+    pub(crate) atomic: bool,
     /// The handle that it stands for.
-    pub(super) handle: Option<u32>,
+    pub(crate) handle: Option<u32>,
 }
 
 impl Object {
-    pub(super) fn bytes(&self) -> u32 {
+    pub(crate) fn bytes(&self) -> u32 {
         u32::try_from(self.content.len()).expect("a memory has 4 GiB at most")
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HandleState {
+pub(crate) enum HandleState {
     Registered,
     /// Its wrapper died or was released; the host is still to be told.
     Dead,
@@ -84,38 +84,38 @@ pub(super) enum HandleState {
 }
 
 #[derive(Debug)]
-pub(super) struct Handle {
-    pub(super) kind: u32,
-    pub(super) external: u32,
-    pub(super) state: HandleState,
+pub(crate) struct Handle {
+    pub(crate) kind: u32,
+    pub(crate) external: u32,
+    pub(crate) state: HandleState,
 }
 
 /// Every handle there was, and what the handles of each state add up to.
 #[derive(Debug, Default)]
-pub(super) struct Handles {
+pub(crate) struct Handles {
     entries: BTreeMap<u32, Handle>,
-    pub(super) registered: u64,
-    pub(super) dead: u64,
+    pub(crate) registered: u64,
+    pub(crate) dead: u64,
     /// Bytes behind the handles that are registered.
-    pub(super) external: u64,
+    pub(crate) external: u64,
 }
 
 impl Handles {
-    pub(super) fn insert(&mut self, handle: u32, entry: Handle) {
+    pub(crate) fn insert(&mut self, handle: u32, entry: Handle) {
         self.registered += 1;
         self.external += u64::from(entry.external);
         self.entries.insert(handle, entry);
     }
 
-    pub(super) fn kind(&self, handle: u32) -> Option<u32> {
+    pub(crate) fn kind(&self, handle: u32) -> Option<u32> {
         self.entries.get(&handle).map(|entry| entry.kind)
     }
 
-    pub(super) fn state(&self, handle: u32) -> Option<HandleState> {
+    pub(crate) fn state(&self, handle: u32) -> Option<HandleState> {
         self.entries.get(&handle).map(|entry| entry.state)
     }
 
-    pub(super) fn set(&mut self, handle: u32, state: HandleState) {
+    pub(crate) fn set(&mut self, handle: u32, state: HandleState) {
         let Some(entry) = self.entries.get_mut(&handle) else { return };
         match std::mem::replace(&mut entry.state, state) {
             HandleState::Registered => {
@@ -131,7 +131,7 @@ impl Handles {
 
 /// What a call in progress keeps alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InFlight {
+pub(crate) enum InFlight {
     Nothing,
     /// An object that its caller knows.
     Known(u32),
@@ -140,51 +140,51 @@ pub(super) enum InFlight {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) live_bytes: u64,
-    pub(super) live_objects: u64,
-    pub(super) allocated_bytes: u64,
-    pub(super) allocated_objects: u64,
-    pub(super) collections: u64,
-    pub(super) registered: u64,
-    pub(super) peak: u64,
-    pub(super) refused: u64,
-    pub(super) stack_high_water: u64,
+pub(crate) struct Counts {
+    pub(crate) live_bytes: u64,
+    pub(crate) live_objects: u64,
+    pub(crate) allocated_bytes: u64,
+    pub(crate) allocated_objects: u64,
+    pub(crate) collections: u64,
+    pub(crate) registered: u64,
+    pub(crate) peak: u64,
+    pub(crate) refused: u64,
+    pub(crate) stack_high_water: u64,
 }
 
 /// What a collection has done.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
+pub(crate) struct Collected {
     /// Address and bytes of each object that it freed.
-    pub(super) dead: Vec<(u32, u32)>,
+    pub(crate) dead: Vec<(u32, u32)>,
     /// Its work, if nothing was in flight that nobody knows: words, objects and blocks.
-    pub(super) work: Option<u64>,
+    pub(crate) work: Option<u64>,
 }
 
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) rules: Rules,
-    pub(super) objects: BTreeMap<u32, Object>,
+pub(crate) struct Model {
+    pub(crate) rules: Rules,
+    pub(crate) objects: BTreeMap<u32, Object>,
     /// Where each named object is, or was.
-    pub(super) names: BTreeMap<Name, u32>,
-    pub(super) stack: Vec<u32>,
-    pub(super) statics: Vec<u32>,
+    pub(crate) names: BTreeMap<Name, u32>,
+    pub(crate) stack: Vec<u32>,
+    pub(crate) statics: Vec<u32>,
     /// Where static data start.
-    pub(super) static_base: u32,
+    pub(crate) static_base: u32,
     /// Root ranges, as addresses.
-    pub(super) ranges: Vec<(u32, u32)>,
-    pub(super) pins: BTreeMap<u32, u32>,
-    pub(super) handles: Handles,
-    pub(super) options: Vec<u32>,
+    pub(crate) ranges: Vec<(u32, u32)>,
+    pub(crate) pins: BTreeMap<u32, u32>,
+    pub(crate) handles: Handles,
+    pub(crate) options: Vec<u32>,
     /// The calls in progress, the innermost last.
-    pub(super) calls: Vec<InFlight>,
-    pub(super) counts: Counts,
+    pub(crate) calls: Vec<InFlight>,
+    pub(crate) counts: Counts,
     /// Objects that no caller has heard of yet, or ever will after a trap.
-    pub(super) hidden: BTreeSet<u32>,
+    pub(crate) hidden: BTreeSet<u32>,
 }
 
 impl Model {
-    pub(super) fn new(rules: Rules, static_base: u32) -> Self {
+    pub(crate) fn new(rules: Rules, static_base: u32) -> Self {
         Self {
             rules,
             objects: BTreeMap::new(),
@@ -202,12 +202,12 @@ impl Model {
         }
     }
 
-    pub(super) fn option(&self, option: GcOption) -> u32 {
+    pub(crate) fn option(&self, option: GcOption) -> u32 {
         self.options[option as usize]
     }
 
     /// The object whose cell holds the byte at `at`.
-    pub(super) fn base_of(&self, at: u32) -> Option<u32> {
+    pub(crate) fn base_of(&self, at: u32) -> Option<u32> {
         let (&base, object) = self.objects.range(..=at).next_back()?;
         (at - base < object.bytes()).then_some(base)
     }
@@ -223,7 +223,7 @@ impl Model {
     }
 
     /// Counts an allocation.
-    pub(super) fn count_allocated(&mut self, bytes: u32) {
+    pub(crate) fn count_allocated(&mut self, bytes: u32) {
         self.counts.allocated_bytes += u64::from(bytes);
         self.counts.allocated_objects += 1;
         self.counts.live_bytes += u64::from(bytes);
@@ -231,7 +231,7 @@ impl Model {
     }
 
     /// Adds an object; an error if it lies in another one.
-    pub(super) fn add_object(
+    pub(crate) fn add_object(
         &mut self,
         base: u32,
         content: Vec<u8>,
@@ -267,7 +267,7 @@ impl Model {
     }
 
     /// The objects that a collection keeps, but for those in flight that nobody knows.
-    pub(super) fn reachable(&self) -> BTreeSet<u32> {
+    pub(crate) fn reachable(&self) -> BTreeSet<u32> {
         let slots = self.stack.len().saturating_sub(self.rules.slots_ignored);
         let mut queue: Vec<u32> =
             self.stack[..slots].iter().filter_map(|&word| self.target(word)).collect();
@@ -295,12 +295,12 @@ impl Model {
     }
 
     /// Whether a collection would free something.
-    pub(super) fn has_garbage(&self) -> bool {
+    pub(crate) fn has_garbage(&self) -> bool {
         self.reachable().len() != self.objects.len()
     }
 
     /// A collection: what cannot be reached is gone, and its handles are dead.
-    pub(super) fn collect(&mut self) -> Collected {
+    pub(crate) fn collect(&mut self) -> Collected {
         let reached = self.reachable();
         let mut collected = Collected { work: self.work(&reached), ..Collected::default() };
         let (handles, tells) = (&mut self.handles, self.rules.tells);
@@ -333,7 +333,9 @@ impl Model {
         if self.calls.iter().any(|call| matches!(call, InFlight::Unknown(_))) {
             return None;
         }
-        let ranges = self.ranges.iter().map(|&range| self.range_words(range).len());
+        // A range that was added twice is looked at once.
+        let distinct: BTreeSet<_> = self.ranges.iter().copied().collect();
+        let ranges = distinct.into_iter().map(|range| self.range_words(range).len());
         let objects = reached.iter().map(|base| &self.objects[base]);
         let scanned = objects.filter(|object| !object.atomic);
         let words = scanned.map(|object| object.content.len() / 4).chain(ranges).sum::<usize>();
@@ -349,7 +351,7 @@ impl Model {
     }
 
     /// Every wrapper is dead: the host shuts down.
-    pub(super) fn kill_handles(&mut self) {
+    pub(crate) fn kill_handles(&mut self) {
         for object in self.objects.values_mut() {
             if let Some(handle) = object.handle.take() {
                 self.handles.set(handle, HandleState::Dead);
@@ -358,7 +360,7 @@ impl Model {
     }
 
     /// The blocks in which objects are.
-    pub(super) fn blocks(&self) -> BTreeSet<u32> {
+    pub(crate) fn blocks(&self) -> BTreeSet<u32> {
         let spans = self.objects.iter().map(|(&base, object)| (base, base + (object.bytes() - 1)));
         spans.flat_map(|(first, last)| first / BLOCK_SIZE..=last / BLOCK_SIZE).collect()
     }

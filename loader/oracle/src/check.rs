@@ -4,10 +4,10 @@ use runtime::addr::{BLOCK_SIZE, BLOCKS_PER_PAGE};
 use runtime::options::GcOption;
 use runtime::stats::{STATS, Stat};
 
-use super::machine::{Machine, Step, equal, fault};
-use super::model::InFlight;
-use super::program::STATIC_WORDS;
-use super::runner::{FOREIGN, Runner, State, UNTOUCHED, slots};
+use crate::machine::{Machine, Step, equal, fault};
+use crate::model::InFlight;
+use crate::program::STATIC_WORDS;
+use crate::runner::{FOREIGN, Runner, State, UNTOUCHED, slots};
 
 /// A heap of so many bytes is compared byte for byte after each operation; a larger one after each collection, and each
 /// 64th operation.
@@ -16,7 +16,7 @@ const SELDOM: u32 = 64;
 
 impl Runner {
     /// Compares what is cheap to compare, and now and then everything.
-    pub(super) fn check(&self, m: &mut Machine<'_>) -> Step<()> {
+    pub(crate) fn check(&self, m: &mut dyn Machine) -> Step<()> {
         let mut state = self.state();
         let state = &mut *state;
         check_stack(m, state)?;
@@ -31,7 +31,7 @@ impl Runner {
     }
 
     /// Compares everything.
-    pub(super) fn check_thoroughly(&self, m: &mut Machine<'_>) -> Step<()> {
+    pub(crate) fn check_thoroughly(&self, m: &mut dyn Machine) -> Step<()> {
         let mut state = self.state();
         check_stack(m, &state)?;
         check_stats(m, &mut state)?;
@@ -41,7 +41,7 @@ impl Runner {
     }
 
     /// After a collection the blocks in use are those in which something lives.
-    pub(super) fn check_blocks(&self, m: &mut Machine<'_>) -> Step<()> {
+    pub(crate) fn check_blocks(&self, m: &mut dyn Machine) -> Step<()> {
         let state = self.state();
         let model = &state.model;
         if model.calls.iter().any(|call| matches!(call, InFlight::Unknown(_))) {
@@ -53,12 +53,12 @@ impl Runner {
     }
 }
 
-fn check_stack(m: &mut Machine<'_>, state: &State) -> Step<()> {
+fn check_stack(m: &mut dyn Machine, state: &State) -> Step<()> {
     let base = m.stack_base();
     let stack = &state.model.stack;
     equal("gc_sp", m.sp(), base + 4 * slots(stack.len()))?;
-    let words = m.bytes(base, 4 * slots(stack.len()))?.chunks_exact(4);
-    match words.zip(stack).position(|(word, held)| word != held.to_le_bytes()) {
+    let words = m.bytes(base, 4 * slots(stack.len()))?;
+    match words.chunks_exact(4).zip(stack).position(|(word, held)| word != held.to_le_bytes()) {
         None => Ok(()),
         Some(slot) => {
             let found = m.word(base + 4 * slots(slot))?;
@@ -67,7 +67,7 @@ fn check_stack(m: &mut Machine<'_>, state: &State) -> Step<()> {
     }
 }
 
-fn check_all(m: &mut Machine<'_>, state: &mut State) -> Step<()> {
+fn check_all(m: &mut dyn Machine, state: &mut State) -> Step<()> {
     state.checks = 0;
     state.checked_at = state.model.counts.collections;
     check_objects(m, state)?;
@@ -75,7 +75,7 @@ fn check_all(m: &mut Machine<'_>, state: &mut State) -> Step<()> {
     equal("gc_verify", m.verify()?, 0)
 }
 
-fn check_objects(m: &mut Machine<'_>, state: &State) -> Step<()> {
+fn check_objects(m: &mut dyn Machine, state: &State) -> Step<()> {
     for (&base, object) in &state.model.objects {
         let bytes = object.bytes();
         if m.base(base)? != base {
@@ -99,7 +99,7 @@ fn check_objects(m: &mut Machine<'_>, state: &State) -> Step<()> {
 }
 
 /// Static data, and what somebody else grew.
-fn check_others(m: &mut Machine<'_>, state: &State) -> Step<()> {
+fn check_others(m: &mut dyn Machine, state: &State) -> Step<()> {
     let (base, bytes) = (m.program_base(), state.program.statics);
     let words = STATIC_WORDS.min(bytes / 4);
     for (word, &held) in state.model.statics.iter().take(words as usize).enumerate() {
@@ -107,12 +107,12 @@ fn check_others(m: &mut Machine<'_>, state: &State) -> Step<()> {
         equal(format_args!("word {word} of static data"), found, held)?;
     }
     let rest = m.bytes(base + 4 * words, bytes - 4 * words)?;
-    if !is_filled(rest, UNTOUCHED) {
+    if !is_filled(&rest, UNTOUCHED) {
         return fault("static data that nobody writes to have changed");
     }
     for &(first, pages) in &state.foreign {
         let content = m.bytes(first << 16, pages << 16)?;
-        if !is_filled(content, FOREIGN) {
+        if !is_filled(&content, FOREIGN) {
             return fault(format!(
                 "page {first} or one after it, of somebody else, was written to"
             ));
@@ -129,7 +129,7 @@ fn is_filled(bytes: &[u8], with: u8) -> bool {
     bytes.iter().fold(0, |different, &byte| different | (byte ^ with)) == 0
 }
 
-fn check_stats(m: &mut Machine<'_>, state: &mut State) -> Step<()> {
+fn check_stats(m: &mut dyn Machine, state: &mut State) -> Step<()> {
     let model = &state.model;
     let counts = &model.counts;
     let (registered, dead) = (model.handles.registered, model.handles.dead);
