@@ -1,7 +1,7 @@
 //! `runtime.wasm` and `libruntime.a`: every export, and nothing else.
 //!
 //! `ABI.md` is the reference; here each export is a line or two. The collector is the crate
-//! `runtime-core`. This crate holds the one instance, and the only code that knows of linear
+//! `rootstock-core`. This crate holds the one instance, and the only code that knows of linear
 //! memory as pointers (`wasm.rs`). It is empty on other targets.
 #![cfg(target_family = "wasm")]
 #![no_std]
@@ -12,12 +12,12 @@ mod wasm;
 use core::arch::wasm32;
 use core::cell::UnsafeCell;
 
-use runtime_core::ABI_VERSION;
-use runtime_core::addr::Addr;
-use runtime_core::error::Failed;
-use runtime_core::host::{self, Host};
-use runtime_core::runtime::Runtime;
-use runtime_core::verify::Invariant;
+use rootstock_core::ABI_VERSION;
+use rootstock_core::addr::Addr;
+use rootstock_core::error::Failed;
+use rootstock_core::host::{self, Host};
+use rootstock_core::runtime::Runtime;
+use rootstock_core::verify::Invariant;
 
 use crate::wasm::WasmMemory;
 

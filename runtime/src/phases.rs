@@ -5,10 +5,10 @@
 //! program uses none of them replaces the function by one that returns 0; all that only the phase calls is then gone,
 //! the import of the host among it.
 
-use runtime_core::addr::Addr;
-use runtime_core::host;
-use runtime_core::phases::Phase;
-use runtime_core::runtime::Runtime;
+use rootstock_core::addr::Addr;
+use rootstock_core::host;
+use rootstock_core::phases::Phase;
+use rootstock_core::runtime::Runtime;
 
 use crate::wasm::WasmMemory;
 use crate::{INSTANCE, Import};

@@ -9,13 +9,13 @@ use core::arch::wasm32;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 
-use runtime_core::addr::Addr;
-use runtime_core::memory::{
+use rootstock_core::addr::Addr;
+use rootstock_core::memory::{
     BLOCK_TABLE_BYTES, DIRECTORY_BYTES, GUARD_WORD, MARK_STACK_BYTES, Memory, Regions,
     WRAP_TABLE_BYTES,
 };
-use runtime_core::phases::Phase;
-use runtime_core::runtime::Runtime;
+use rootstock_core::phases::Phase;
+use rootstock_core::runtime::Runtime;
 
 #[repr(C, align(64))]
 struct Tables {

@@ -42,7 +42,7 @@ pub struct Runtime<M: Memory> {
     pub(crate) found: Found,
     pub(crate) blacklist: Blacklist,
     // The large parts last: a field at a low address makes shorter wasm. And they are all zeros, which
-    // `loader link` leaves out at the end of the data.
+    // `rootstock link` leaves out at the end of the data.
     pub(crate) runs: [Run; RUNS],
     pub(crate) sweep: [Sweep; LISTS],
     pub(crate) classes: Lookup,

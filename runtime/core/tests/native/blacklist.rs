@@ -1,7 +1,7 @@
 //! Option BLACKLIST: blocks that words point into by accident, the objects that are put there, and that nothing is lost by it.
 
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::TestHost;
 

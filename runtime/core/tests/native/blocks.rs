@@ -2,11 +2,11 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use runtime_core::addr::{Addr, BLOCK_SIZE, Block, blocks_for};
-use runtime_core::block::{Bit, Kind, Record};
-use runtime_core::memory::Memory;
-use runtime_core::native::NativeMemory;
-use runtime_core::size_class::{
+use rootstock_core::addr::{Addr, BLOCK_SIZE, Block, blocks_for};
+use rootstock_core::block::{Bit, Kind, Record};
+use rootstock_core::memory::Memory;
+use rootstock_core::native::NativeMemory;
+use rootstock_core::size_class::{
     Class, END_CLASS, FIRST_CLASS, Lookup, MAX_CELLS, MAX_SMALL, MAX_TABLE,
 };
 

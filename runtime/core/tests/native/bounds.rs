@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use runtime_core::addr::{Addr, PAGE_SIZE};
-use runtime_core::memory::Memory;
-use runtime_core::native::NativeMemory;
+use rootstock_core::addr::{Addr, PAGE_SIZE};
+use rootstock_core::memory::Memory;
+use rootstock_core::native::NativeMemory;
 
 /// A memory that may grow, so that what is outside it is still the process's; and its end.
 fn memory() -> (NativeMemory, Addr) {

@@ -1,11 +1,11 @@
 //! `gc_verify` finds what it says it finds: each invariant is broken once.
 
-use runtime_core::addr::{Addr, Block};
-use runtime_core::block::{Bit, GROUP_BLOCKS, GROUP_SHIFT, Kind, RECORD_SHIFT, Record};
-use runtime_core::error::ErrorCode;
-use runtime_core::host::Host;
-use runtime_core::options::GcOption;
-use runtime_core::verify::Invariant;
+use rootstock_core::addr::{Addr, Block};
+use rootstock_core::block::{Bit, GROUP_BLOCKS, GROUP_SHIFT, Kind, RECORD_SHIFT, Record};
+use rootstock_core::error::ErrorCode;
+use rootstock_core::host::Host;
+use rootstock_core::options::GcOption;
+use rootstock_core::verify::Invariant;
 
 use crate::host::{TestHost, failure};
 use crate::memory::TestMemory;

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use runtime_core::block::GROUP_BLOCKS;
-use runtime_core::error::ErrorCode;
-use runtime_core::host::Host;
-use runtime_core::options::{GcOption, OPTIONS};
-use runtime_core::stats::{STATS, Stat};
+use rootstock_core::block::GROUP_BLOCKS;
+use rootstock_core::error::ErrorCode;
+use rootstock_core::host::Host;
+use rootstock_core::options::{GcOption, OPTIONS};
+use rootstock_core::stats::{STATS, Stat};
 
 use crate::host::{PAGES, TestHost, failure};
 

@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use runtime_core::addr::{Addr, PAGE_SIZE};
-use runtime_core::error::{ErrorCode, Failed, Failure};
-use runtime_core::host::{self, Host};
-use runtime_core::memory::{Memory, Regions};
-use runtime_core::options::GcOption;
-use runtime_core::runtime::Runtime;
-use runtime_core::stats::Stat;
+use rootstock_core::addr::{Addr, PAGE_SIZE};
+use rootstock_core::error::{ErrorCode, Failed, Failure};
+use rootstock_core::host::{self, Host};
+use rootstock_core::memory::{Memory, Regions};
+use rootstock_core::options::GcOption;
+use rootstock_core::runtime::Runtime;
+use rootstock_core::stats::Stat;
 
 use crate::memory::{TestMemory, Trap};
 

@@ -1,6 +1,6 @@
 //! Option LARGE_INTERIOR.
 
-use runtime_core::options::GcOption;
+use rootstock_core::options::GcOption;
 
 use crate::host::TestHost;
 

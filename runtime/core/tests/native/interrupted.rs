@@ -1,10 +1,10 @@
 //! A host that ran out of fuel in the middle of a collection or an allocation: either nothing has
 //! happened, or the instance says that it is of no more use. It never goes on with half a heap.
 
-use runtime_core::error::ErrorCode;
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
-use runtime_core::verify::Invariant;
+use rootstock_core::error::ErrorCode;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
+use rootstock_core::verify::Invariant;
 
 use crate::host::{TestHost, failure};
 

@@ -1,8 +1,8 @@
 //! Objects beyond a block.
 
-use runtime_core::error::ErrorCode;
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::error::ErrorCode;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::{TestHost, failure};
 

@@ -1,7 +1,7 @@
 //! The objects that a collection reaches, whatever the shape of the graph and the memory there is for marking.
 
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::TestHost;
 

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::panic::resume_unwind;
 
-use runtime_core::addr::Addr;
-use runtime_core::memory::{Memory, Regions};
-use runtime_core::native::NativeMemory;
+use rootstock_core::addr::Addr;
+use rootstock_core::memory::{Memory, Regions};
+use rootstock_core::native::NativeMemory;
 
 /// The payload that unwinds when a call is cut short: a trap in the host's callback, or no fuel left.
 pub(crate) struct Trap;

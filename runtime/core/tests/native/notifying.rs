@@ -1,8 +1,8 @@
 //! NOTIFY, `gc_notify` and `gc_wrapper`: when the host is notified, and what it may ask.
 
-use runtime_core::error::ErrorCode;
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::error::ErrorCode;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::{TestHost, failure};
 use crate::memory::trap;

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::TestHost;
 

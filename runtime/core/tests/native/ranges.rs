@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use runtime_core::error::ErrorCode;
-use runtime_core::stats::Stat;
+use rootstock_core::error::ErrorCode;
+use rootstock_core::stats::Stat;
 
 use crate::host::{TestHost, failure};
 

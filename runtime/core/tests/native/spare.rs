@@ -1,9 +1,9 @@
 //! Memory that is there before the heap: used where memory cannot grow and nobody else has it.
 
-use runtime_core::addr::PAGE_SIZE;
-use runtime_core::error::ErrorCode;
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::addr::PAGE_SIZE;
+use rootstock_core::error::ErrorCode;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::{TestHost, failure};
 

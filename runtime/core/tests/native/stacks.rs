@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use runtime_core::error::ErrorCode;
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::error::ErrorCode;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::{TestHost, failure};
 use crate::memory::trap;

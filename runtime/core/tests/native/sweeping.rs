@@ -1,10 +1,10 @@
 //! The fate of dead cells and blocks: lazily swept, reused, given to another class.
 
-use runtime_core::host::Host;
-use runtime_core::options::GcOption;
-use runtime_core::size_class::MAX_TABLE;
-use runtime_core::stats::Stat;
-use runtime_core::sweep::POISON;
+use rootstock_core::host::Host;
+use rootstock_core::options::GcOption;
+use rootstock_core::size_class::MAX_TABLE;
+use rootstock_core::stats::Stat;
+use rootstock_core::sweep::POISON;
 
 use crate::host::TestHost;
 

@@ -1,7 +1,7 @@
 //! What must be equal after each step.
 
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::model::run::{Runner, STATIC_BYTES, STATIC_WORDS};
 use crate::model::state::{HandleState, InFlight};

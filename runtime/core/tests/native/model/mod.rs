@@ -7,7 +7,7 @@ mod state;
 mod step;
 
 use proptest::prelude::*;
-use runtime_core::options::GcOption;
+use rootstock_core::options::GcOption;
 
 use ops::{Op, Program, program};
 use run::Runner;

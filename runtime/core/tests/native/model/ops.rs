@@ -4,7 +4,7 @@ use std::fmt;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use runtime_core::options::GcOption;
+use rootstock_core::options::GcOption;
 
 /// A word, chosen among what there is when it is needed.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use runtime_core::options::GcOption;
-use runtime_core::stats::Stat;
+use rootstock_core::options::GcOption;
+use rootstock_core::stats::Stat;
 
 use crate::host::TestHost;
 use crate::memory::trap;

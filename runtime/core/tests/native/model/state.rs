@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runtime_core::addr::BLOCK_SIZE;
-use runtime_core::options::{GcOption, OPTIONS};
+use rootstock_core::addr::BLOCK_SIZE;
+use rootstock_core::options::{GcOption, OPTIONS};
 
 /// The cell sizes, written down a second time so that a change of them is seen.
 pub(crate) const CELL_SIZES: [u32; 31] = [

@@ -1,8 +1,8 @@
 //! The steps: each is done by the runtime and by the model, and the results are compared.
 
-use runtime_core::error::{ErrorCode, Failure};
-use runtime_core::options::GcOption;
-use runtime_core::sweep::POISON;
+use rootstock_core::error::{ErrorCode, Failure};
+use rootstock_core::options::GcOption;
+use rootstock_core::sweep::POISON;
 
 use crate::host::TestHost;
 use crate::model::ops::{Op, Word};
