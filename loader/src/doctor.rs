@@ -15,7 +15,8 @@ use runtime::error::ErrorCode;
 use runtime::options::GcOption;
 use serde_json::{Value, json};
 
-use crate::run::{ended, entry, exit_code, limit_hints, on_stack, wasm_stack};
+use crate::limits::Limits;
+use crate::run::{ended, entry, exit_code, on_stack};
 use crate::wasi::WasiArgs;
 use crate::{bad_input, finish, options, values};
 
@@ -87,14 +88,20 @@ pub(super) struct DoctorArgs {
 }
 
 impl DoctorArgs {
+    fn limits(&self) -> Limits {
+        Limits {
+            max_memory: self.max_memory,
+            max_module: self.max_module,
+            max_output: self.max_output,
+            max_handles: self.max_handles,
+            timeout: self.timeout,
+            stack: self.stack,
+        }
+    }
+
     fn config(&self) -> Config {
-        let mut config = Config::default();
+        let mut config = self.limits().config();
         config.options = self.options.clone();
-        config.max_memory = Some(self.max_memory);
-        config.max_handles = Some(self.max_handles);
-        config.max_output = Some(self.max_output);
-        config.timeout = self.timeout.0;
-        config.wasm_stack = wasm_stack(self.stack);
         config.capture_output = self.json;
         config.wasi = Some(self.wasi.wasi(&self.program));
         config
@@ -222,7 +229,7 @@ impl Visit {
         let _ = match (self.doctor.diagnosis().filter(|_| !overrun), result) {
             (Some(found), _) => writeln!(stderr, "error: {}", harmless(&found.to_string())),
             (None, Err(Error::Trap(trap))) => {
-                let hints = limit_hints(&trap, args.timeout, args.stack, args.max_memory);
+                let hints = args.limits().hints(&trap);
                 let handles = self.instance.handles();
                 let report = Report { trap: &trap, handles, hints };
                 writeln!(stderr, "error: {}", harmless(&report.to_string()))

@@ -15,15 +15,17 @@ use rootstock_link::Linker;
 use rootstock_program::{InputError, Program};
 use rootstock_trials::hostile::generate;
 
-use crate::run::{HOST_STACK, RunArgs, Trial};
-use crate::{bad_input, finish, options};
+use crate::limits::{HOST_STACK, Limits, wasm_stack};
+use crate::options::Timeout;
+use crate::trial::Trial;
+use crate::{bad_input, finish};
 
 /// Arguments of `rootstock fuzz-modules`.
 #[derive(Args, Debug)]
 pub(super) struct FuzzModulesArgs {
     /// Seconds to go on for
-    #[arg(long, value_name = "SECS", value_parser = options::Timeout::parse, default_value = "10")]
-    time: options::Timeout,
+    #[arg(long, value_name = "SECS", value_parser = Timeout::parse, default_value = "10")]
+    time: Timeout,
 
     /// The first seed; each module has the next
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -38,16 +40,15 @@ pub(super) struct FuzzModulesArgs {
     keep: PathBuf,
 }
 
-/// What a program may have of the host; the rest is as `rootstock run` has it by itself.
-const LIMITS: [&str; 7] = [
-    "--timeout=0.25",
-    "--max-memory=128MiB",
-    "--max-handles=100000",
-    "--stack=1MiB",
-    "--verify",
-    "--json",
-    "--stats",
-];
+/// What a program may have of the host.
+const LIMITS: Limits = Limits {
+    max_memory: 128 << 20,
+    max_module: 64 << 20,
+    max_output: 1 << 30,
+    max_handles: 100_000,
+    timeout: Timeout(Some(Duration::from_millis(250))),
+    stack: 1 << 20,
+};
 
 /// A program that is not done so long after its time was up hangs. The machine may have other things to do.
 const SLACK: Duration = Duration::from_secs(10);
@@ -57,14 +58,13 @@ pub(super) fn main(args: &FuzzModulesArgs) -> ExitCode {
     if !args.keep.is_dir() {
         return bad_input(&InputError::new(args.keep.display().to_string(), "is no folder"));
     }
-    let run = RunArgs::given(&LIMITS);
-    match with_stack((1 << 20) + HOST_STACK, || fuzz(args, &run)) {
+    match with_stack(wasm_stack(LIMITS.stack) + HOST_STACK, || fuzz(args)) {
         Ok(code) => code,
         Err(error) => bad_input(&InputError::new("the stack cannot be had", error.to_string())),
     }
 }
 
-fn fuzz(args: &FuzzModulesArgs, run: &RunArgs) -> ExitCode {
+fn fuzz(args: &FuzzModulesArgs) -> ExitCode {
     let started = Instant::now();
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
     let mut slowest = (Duration::ZERO, args.seed);
@@ -73,7 +73,7 @@ fn fuzz(args: &FuzzModulesArgs, run: &RunArgs) -> ExitCode {
     while seed - args.seed < args.count && args.time.0.is_none_or(|time| started.elapsed() < time) {
         let (kind, module) = generate::module(seed);
         let began = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| examine(run, &module)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| examine(&LIMITS, &module)));
         let took = began.elapsed();
         slowest = slowest.max((took, seed));
         let fault = match &outcome {
@@ -117,8 +117,8 @@ fn keep(folder: &Path, seed: u64, module: &[u8], fault: &str) {
 }
 
 /// All that is done with one module. Returns what came of it, in a word.
-fn examine(run: &RunArgs, module: &[u8]) -> String {
-    let word = match Trial::run(run, module) {
+fn examine(limits: &Limits, module: &[u8]) -> String {
+    let word = match Trial::run(limits, module) {
         Ok(trial) => trial.word,
         Err(error) => {
             assert!(!error.to_string().is_empty(), "an error without words");
@@ -132,7 +132,7 @@ fn examine(run: &RunArgs, module: &[u8]) -> String {
     // What can be linked is valid; `link` looks.
     let _ = Linker::new().link(&program);
     // The doctor takes what the host takes, as far as there is time.
-    if let Err(Error::Input(error)) = visit(run, &program) {
+    if let Err(Error::Input(error)) = visit(limits, &program) {
         let in_time = word != "Interrupt" && !error.cause.contains("in the time");
         let refused = word != "refused" && in_time;
         assert!(!refused, "the doctor refuses what the host takes: {error}");
@@ -141,8 +141,8 @@ fn examine(run: &RunArgs, module: &[u8]) -> String {
 }
 
 /// The same under the doctor.
-fn visit(run: &RunArgs, program: &Program) -> Result<(), Error> {
-    let config = run.config();
+fn visit(limits: &Limits, program: &Program) -> Result<(), Error> {
+    let config = Trial::config(limits);
     let mut instance = Instance::from_module(&RuntimeModule::embedded(&config)?, &config)?;
     let doctor = Doctor::attach(&mut instance, Settings::default())?;
     let linked = doctor.instantiate(&mut instance, program)?;
@@ -181,6 +181,16 @@ mod tests {
         "gc_shutdown",
     ];
 
+    /// Time enough to compile without optimisation, on a machine that has other things to do.
+    fn patient(seconds: u64) -> Limits {
+        Limits {
+            max_memory: 64 << 20,
+            max_handles: 16_777_216,
+            timeout: Timeout(Some(Duration::from_secs(seconds))),
+            ..LIMITS
+        }
+    }
+
     fn linked() -> Vec<u8> {
         let wat = r#"(module
             (import "runtime" "memory" (memory 1))
@@ -202,10 +212,7 @@ mod tests {
             Lie::Truth
         });
         assert!(names.len() >= 26, "{names:?}");
-        // Time enough to compile without optimisation, on a machine that has other things to do.
-        let limits =
-            ["--timeout=10", "--stack=1MiB", "--max-memory=64MiB", "--verify", "--json", "--stats"];
-        let run = RunArgs::given(&limits);
+        let limits = patient(10);
         let mut words = BTreeMap::new();
         let visited = with_stack((1 << 20) + HOST_STACK, || {
             for name in &names {
@@ -222,7 +229,7 @@ mod tests {
                     let tell = |export: &str| if export == name { lie } else { Lie::Truth };
                     let module = lying::module(&linked, tell).unwrap();
                     let began = Instant::now();
-                    *words.entry(examine(&run, &module)).or_insert(0) += 1;
+                    *words.entry(examine(&limits, &module)).or_insert(0) += 1;
                     let patience = Duration::from_secs(60);
                     assert!(began.elapsed() < patience, "{name} {lie:?}: {:?}", began.elapsed());
                 }
@@ -238,9 +245,7 @@ mod tests {
     #[test]
     fn no_question_of_the_hosts_goes_on_for_ever() {
         let linked = linked();
-        let limits =
-            ["--timeout=3", "--stack=1MiB", "--max-memory=64MiB", "--verify", "--json", "--stats"];
-        let run = RunArgs::given(&limits);
+        let limits = patient(3);
         let asked = [
             "gc_abi_version",
             "gc_configure",
@@ -256,7 +261,7 @@ mod tests {
                 };
                 let module = lying::module(&linked, tell).unwrap();
                 let began = Instant::now();
-                examine(&run, &module);
+                examine(&limits, &module);
                 assert!(began.elapsed() < Duration::from_secs(60), "{name}: {:?}", began.elapsed());
             }
         });

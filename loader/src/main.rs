@@ -6,6 +6,7 @@ mod completions;
 mod doctor;
 mod fuzz;
 mod fuzz_modules;
+mod limits;
 mod link;
 mod man;
 mod options;
@@ -14,6 +15,7 @@ mod replay;
 mod run;
 mod sdk;
 mod stress;
+mod trial;
 mod values;
 mod wasi;
 

@@ -3,27 +3,26 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::Args;
 use rootstock_built::names::INITIALIZE;
 use rootstock_doctor::eager_window;
-use rootstock_host::wasmtime;
-use rootstock_host::wasmtime::{Trap, Val};
-use rootstock_host::{Config, Error, Instance, Linked, RuntimeModule, TrapReport, with_stack};
+use rootstock_host::wasmtime::Val;
+use rootstock_host::{Config, Error, Instance, Linked, RuntimeModule, with_stack};
 use rootstock_program::{InputError, Program, text};
 use runtime::options::GcOption;
 
+use crate::limits::{HOST_STACK, Limits, wasm_stack};
 use crate::outcome::{Outcome, Printer};
 use crate::wasi::WasiArgs;
 use crate::{bad_input, options, values};
 
-/// What the thread that runs wasm needs besides wasm's own stack.
-pub(super) const HOST_STACK: usize = 4 << 20;
-
 /// Called if `--invoke` names no function.
 const ENTRIES: [&str; 2] = ["_start", "main"];
+
+/// Why a program has no statistics that was linked without the runtime's exports.
+pub(super) const NO_STATISTICS: &str = "it was linked without the runtime's exports, so there are no statistics: link it with --export-runtime";
 
 /// Arguments of `rootstock run`.
 #[derive(Args, Debug)]
@@ -104,18 +103,18 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    /// What these options ask for, the rest being as it is by itself.
-    pub(super) fn given(options: &[&str]) -> Self {
-        #[derive(clap::Parser)]
-        struct Only {
-            #[command(flatten)]
-            run: RunArgs,
+    fn limits(&self) -> Limits {
+        Limits {
+            max_memory: self.max_memory,
+            max_module: self.max_module,
+            max_output: self.max_output,
+            max_handles: self.max_handles,
+            timeout: self.timeout,
+            stack: self.stack,
         }
-        let words = ["run", "hostile.wasm"].iter().chain(options);
-        <Only as clap::Parser>::parse_from(words).run
     }
 
-    pub(super) fn config(&self) -> Config {
+    fn config(&self) -> Config {
         let mut options = Vec::new();
         if let Some(n) = self.eager
             && self.eager_from.is_none()
@@ -130,13 +129,8 @@ impl RunArgs {
             options.push((GcOption::Verify, 1));
         }
         options.extend_from_slice(&self.options);
-        let mut config = Config::default();
+        let mut config = self.limits().config();
         config.options = options;
-        config.max_memory = Some(self.max_memory);
-        config.max_handles = Some(self.max_handles);
-        config.max_output = Some(self.max_output);
-        config.timeout = self.timeout.0;
-        config.wasm_stack = wasm_stack(self.stack);
         config.capture_output = self.json;
         config.wasi = Some(self.wasi.wasi(&self.program));
         config
@@ -158,11 +152,6 @@ pub(super) fn on_stack(bytes: u64, command: impl FnOnce() -> ExitCode + Send) ->
     })
 }
 
-/// The bytes of `--stack` as the engine takes them.
-pub(super) fn wasm_stack(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
 fn run(args: &RunArgs) -> ExitCode {
     let mut session = match Session::prepare(args) {
         Ok(session) => session,
@@ -175,9 +164,8 @@ fn run(args: &RunArgs) -> ExitCode {
         let _ = session.instance.flush_output();
         return bad_input(error);
     }
-    let outcome = Outcome::new(&mut session.instance, args.verify, result, |trap| {
-        limit_hints(trap, args.timeout, args.stack, args.max_memory)
-    });
+    let outcome =
+        Outcome::new(&mut session.instance, args.verify, result, |trap| args.limits().hints(trap));
     let printer = Printer { json: args.json, stats: args.stats };
     let code = printer.print(&mut session.instance, &outcome);
     exit.filter(|_| outcome.is_success()).map_or(code, exit_code)
@@ -207,10 +195,7 @@ struct Session {
 
 impl Session {
     fn prepare(args: &RunArgs) -> Result<Self, Error> {
-        Self::with(args, Program::open(&args.program)?)
-    }
-
-    fn with(args: &RunArgs, program: Program) -> Result<Self, Error> {
+        let program = Program::open(&args.program)?;
         let libraries =
             args.with.iter().map(|with| options::library(with)).collect::<Result<Vec<_>, _>>()?;
         options::check_sizes(&program, &libraries, args.max_module)?;
@@ -255,57 +240,6 @@ impl Session {
     }
 }
 
-/// A run of a program that is given as bytes, all of whose functions are called; for `rootstock fuzz-modules`.
-pub(super) struct Trial {
-    /// What came of it.
-    pub(super) word: String,
-}
-
-impl Trial {
-    /// Functions that are called at the most.
-    pub(super) const CALLS: usize = 6;
-
-    pub(super) fn run(args: &RunArgs, module: &[u8]) -> Result<Self, Error> {
-        let program = Program::from_bytes("hostile.wasm", module)?;
-        let mut session = Session::with(args, program)?;
-        let mut result = Ok(None);
-        match session.link() {
-            Err(error) if error.is_bad_input() => return Err(error),
-            Err(error) => result = Err(error),
-            Ok(linked) => {
-                for name in linked.functions(&mut session.instance).into_iter().take(Self::CALLS) {
-                    let ty = linked.signature(&mut session.instance, &name)?;
-                    if let Some(values) = Self::arguments(&ty) {
-                        result = linked.call(&mut session.instance, &name, &values).map(Some);
-                    }
-                }
-            }
-        }
-        let word = match &result {
-            Ok(_) => "ended".to_owned(),
-            Err(Error::Trap(trap)) => match (trap.code, trap.trap) {
-                (Some(row), _) => row.name.to_owned(),
-                (None, Some(trap)) => format!("{trap:?}"),
-                (None, None) => "stopped by the host".to_owned(),
-            },
-            Err(_) => "failed".to_owned(),
-        };
-        let outcome = Outcome::new(&mut session.instance, args.verify, result, |trap| {
-            limit_hints(trap, args.timeout, args.stack, args.max_memory)
-        });
-        let printer = Printer { json: args.json, stats: args.stats };
-        let shown = printer.show(&mut session.instance, &outcome);
-        assert!(!shown.is_empty(), "a run without an outcome");
-        Ok(Self { word })
-    }
-
-    /// Numbers for a function; none if it wants something that is none.
-    pub(super) fn arguments(ty: &wasmtime::FuncType) -> Option<Vec<Val>> {
-        let texts: Vec<String> = ty.params().map(|_| "1048576".to_owned()).collect();
-        values::parse("hostile", ty, &texts).ok()
-    }
-}
-
 /// The function to call, if there is one, and its arguments.
 pub(super) fn entry<'a>(
     linked: &Linked,
@@ -343,35 +277,9 @@ fn unlinked_only(args: &RunArgs, program: &Program) -> Result<(), InputError> {
     } else if args.eager_from.is_some() || args.eager_until.is_some() {
         "it is linked already, so its allocations cannot be counted: give the program as it was before"
     } else if !complete && args.stats {
-        "it was linked without the runtime's exports, so there are no statistics: link it with --export-runtime"
+        NO_STATISTICS
     } else {
         return Ok(());
     };
     Err(InputError::new(program.name(), cause))
-}
-
-/// What only the command knows: which of its limits was reached.
-pub(super) fn limit_hints(
-    trap: &TrapReport,
-    timeout: options::Timeout,
-    stack: u64,
-    max_memory: u64,
-) -> Vec<String> {
-    let mut hints = Vec::new();
-    match trap.trap {
-        Some(Trap::Interrupt) => {
-            let time = timeout.0.unwrap_or(Duration::ZERO).as_secs_f64();
-            hints.push(format!("the limit was {time} s: --timeout sets it"));
-        }
-        Some(Trap::StackOverflow) => {
-            let size = ByteSize(stack).display().iec();
-            hints.push(format!("the limit was {size}: --stack sets it"));
-        }
-        _ => {}
-    }
-    if trap.refused_growth.is_some() {
-        let size = ByteSize(max_memory).display().iec();
-        hints.push(format!("memory is limited to {size}: --max-memory sets it"));
-    }
-    hints
 }
