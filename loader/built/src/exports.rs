@@ -6,6 +6,14 @@ use crate::RUNTIME_WASM;
 use crate::names::{PHASES_SECTION, phase_groups};
 
 /// The exports of the ABI that a build of the runtime has.
+///
+/// ```
+/// use rootstock_built::Exports;
+///
+/// let exports = Exports::of_runtime();
+/// assert!(exports.functions.contains(&"gc_collect"));
+/// assert!(exports.on_demand.contains(&"gc_pin") && !exports.on_demand.contains(&"alloc"));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Exports<'a> {

@@ -62,6 +62,15 @@ use trace::{CALL_BYTES, STACK_CALLS, Traces};
 pub use window::eager_window;
 
 /// How the doctor goes about it.
+///
+/// ```
+/// use rootstock_doctor::Settings;
+///
+/// let mut settings = Settings::default();
+/// // A collection at every safepoint, from the hundredth allocation on.
+/// (settings.every, settings.from) = (Some(1), 100);
+/// assert_eq!(settings.until, u64::MAX);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Settings {
@@ -96,6 +105,23 @@ pub struct Summary {
 }
 
 /// A doctor who watches the programs of one instance.
+///
+/// ```
+/// use rootstock_doctor::{Doctor, Settings};
+/// use rootstock_host::{Config, Instance, Program};
+///
+/// let text = br#"(module
+///     (import "runtime" "alloc" (func $alloc (param i32) (result i32)))
+///     (func (export "main") (drop (call $alloc (i32.const 8)))))"#;
+/// let mut instance = Instance::new(&Config::default())?;
+/// let doctor = Doctor::attach(&mut instance, Settings::default())?;
+/// let program = doctor.instantiate(&mut instance, &Program::from_bytes("well.wat", text)?)?;
+/// doctor.call(&mut instance, &program, "main", &[])?;
+/// doctor.finish(&mut instance)?;
+/// assert!(doctor.diagnosis().is_none());
+/// assert_eq!(doctor.summary().allocations, 1);
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 pub struct Doctor {
     shared: Shared,
 }

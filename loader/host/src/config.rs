@@ -8,6 +8,16 @@ use crate::host::Callback;
 use crate::wasi::Wasi;
 
 /// What an instance is made with, field by field, from [`Config::default`] on, which bounds nothing but the wasm stack.
+///
+/// ```
+/// use rootstock_host::{Config, GcOption, Instance};
+///
+/// let mut config = Config::default();
+/// config.options.push((GcOption::HeapLimit, 1 << 20));
+/// let mut instance = Instance::new(&config)?;
+/// assert!(instance.alloc(2 << 20).is_err());
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {

@@ -70,6 +70,16 @@ impl EngineKey {
 }
 
 /// A build of the runtime, compiled.
+///
+/// ```
+/// use rootstock_host::{Config, Instance, RUNTIME_WASM, RuntimeModule};
+///
+/// let config = Config::default();
+/// let build = RuntimeModule::new("runtime.wasm", RUNTIME_WASM, &config)?;
+/// let mut instance = Instance::from_module(&build, &config)?;
+/// assert!(!instance.alloc(8)?.is_null());
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct RuntimeModule {
     pub(crate) name: Arc<str>,

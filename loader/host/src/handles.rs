@@ -67,6 +67,19 @@ enum Chunk {
 }
 
 /// Handles by number.
+///
+/// ```
+/// use rootstock_host::{HandleStore, Status};
+///
+/// let mut handles = HandleStore::default();
+/// let file = handles.insert(1, 42);
+/// assert_eq!(handles.get(file).map(|handle| handle.value), Some(42));
+/// assert!(handles.tell(1, file).is_ok());
+/// // A second notification is a fault, which the audit keeps.
+/// assert!(handles.tell(1, file).is_err());
+/// assert_eq!(handles.status(file), Status::ToldTwice);
+/// assert!(!handles.audit().is_clean());
+/// ```
 pub struct HandleStore {
     chunks: Vec<Chunk>,
     next: u32,

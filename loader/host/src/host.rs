@@ -23,6 +23,30 @@ use crate::report;
 use crate::state::HostState;
 
 /// What the host does when it is told that a handle is dead. The handle store is told first, always.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// use rootstock_host::{Callback, Config, Instance};
+///
+/// let dead = Arc::new(AtomicU32::new(0));
+/// let mut config = Config::default();
+/// config.callback = Callback::custom({
+///     let dead = Arc::clone(&dead);
+///     move |_, _kind, handle| {
+///         dead.store(handle, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// });
+/// let mut instance = Instance::new(&config)?;
+/// let handle = instance.handles_mut().insert(1, 0);
+/// let wrapper = instance.alloc_atomic(4)?;
+/// instance.register_wrapper(wrapper, 1, handle)?;
+/// instance.collect()?;
+/// assert_eq!(dead.load(Ordering::Relaxed), handle);
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Callback {

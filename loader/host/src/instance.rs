@@ -25,6 +25,18 @@ use crate::merged::Merged;
 use crate::state::{Guard, HostState, Output};
 
 /// An instance of the runtime.
+///
+/// ```
+/// use rootstock_host::{Config, Instance, Stat};
+///
+/// let mut instance = Instance::new(&Config::default())?;
+/// let object = instance.alloc(24)?;
+/// instance.pin(object)?;
+/// instance.collect()?;
+/// assert_eq!(instance.base(object.0 + 8), Some(object));
+/// assert_eq!(instance.stat(Stat::LiveObjects), 1);
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 pub struct Instance {
     pub(crate) store: Store<HostState>,
     pub(crate) exports: Arc<Exports>,

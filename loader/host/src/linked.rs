@@ -20,6 +20,21 @@ fn ran_out(error: &wasmtime::Error) -> bool {
 }
 
 /// A program that was instantiated against a runtime.
+///
+/// ```
+/// use rootstock_host::wasmtime::Val;
+/// use rootstock_host::{Config, Instance, Program};
+///
+/// let text = br#"(module (func (export "half") (param i32) (result i32)
+///     (i32.div_u (local.get 0) (i32.const 2))))"#;
+/// let mut instance = Instance::new(&Config::default())?;
+/// let half = instance.instantiate(&Program::from_bytes("half.wat", text)?)?;
+/// assert_eq!(half.functions(&mut instance), ["half"]);
+/// let results = half.call(&mut instance, "half", &[Val::I32(6)])?;
+/// assert_eq!(results[0].i32(), Some(3));
+/// assert!(half.call(&mut instance, "half", &[]).is_err());
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Linked {
     name: String,

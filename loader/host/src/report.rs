@@ -39,6 +39,21 @@ pub fn fault(what: FaultKind) -> String {
 }
 
 /// A trap at length. [`Display`](fmt::Display) ends without a newline.
+///
+/// ```
+/// use rootstock_host::report::Report;
+/// use rootstock_host::{Config, Instance};
+///
+/// let mut instance = Instance::new(&Config::default())?;
+/// let error = instance.alloc(u32::MAX).unwrap_err();
+/// let report = Report {
+///     trap: error.trap().expect("the runtime trapped"),
+///     handles: instance.handles(),
+///     hints: Vec::new(),
+/// };
+/// assert!(report.to_string().starts_with("SIZE_TOO_LARGE: "));
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 pub struct Report<'a> {
     /// What is known of the trap.
     pub trap: &'a TrapReport,

@@ -9,6 +9,21 @@ use crate::instance::Instance;
 /// An instance whose `gc_sp` is restored when the scope ends: what was pushed through it is a root until then.
 ///
 /// Scopes nest: `scope.scope()` is one inside this one.
+///
+/// ```
+/// use rootstock_host::{Config, Instance};
+///
+/// let mut instance = Instance::new(&Config::default())?;
+/// let mut scope = instance.scope();
+/// let object = scope.alloc(8)?;
+/// scope.push(object)?;
+/// scope.collect()?;
+/// assert_eq!(scope.base(object.0), Some(object));
+/// drop(scope);
+/// instance.collect()?;
+/// assert_eq!(instance.base(object.0), None);
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 pub struct RootScope<'a> {
     instance: &'a mut Instance,
     sp: u32,

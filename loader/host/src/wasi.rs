@@ -30,6 +30,23 @@ use crate::state::HostState;
 pub const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 /// What a program sees of its surroundings through WASI. [`Wasi::default`] shows it nothing.
+///
+/// ```
+/// use rootstock_host::{Config, Instance, Program, Wasi};
+///
+/// let text = br#"(module
+///     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+///     (func (export "_start") (call $exit (i32.const 3))))"#;
+/// let program = Program::from_bytes("exit.wat", text)?;
+/// let mut config = Config::default();
+/// // Without this the import is refused.
+/// config.wasi = Some(Wasi::default().arguments(["exit"]));
+/// let mut instance = Instance::new(&config)?;
+/// let program = instance.instantiate(&program)?;
+/// let error = program.call(&mut instance, "_start", &[]).unwrap_err();
+/// assert!(matches!(error, rootstock_host::Error::Exit(3)));
+/// # Ok::<(), rootstock_host::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Wasi {

@@ -39,6 +39,15 @@ impl Addresses for Shifted {
 }
 
 /// The places of one module's instructions, in ascending order.
+///
+/// ```
+/// use rootstock_program::address::{AddressMap, Addresses};
+///
+/// let mut moved = AddressMap::new(100);
+/// moved.add(101, 11);
+/// moved.add(104, 20);
+/// assert_eq!((moved.get(1), moved.get(4), moved.get(9)), (Some(11), Some(20), None));
+/// ```
 pub struct AddressMap {
     /// Where the contents of the old code section begin in the file.
     code: usize,

@@ -9,6 +9,16 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 
 /// What a linked module says of itself.
+///
+/// ```
+/// use rootstock_program::Marker;
+///
+/// let plain = b"\0asm\x01\0\0\0";
+/// assert_eq!(Marker::find(plain), Ok(None));
+/// // A section of that name in which there is no marker.
+/// let wrong = [&plain[..], b"\0\x0a\x09rootstock"].concat();
+/// assert!(Marker::find(&wrong).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
     /// The version of the ABI that its runtime has.
@@ -97,6 +107,14 @@ impl Marker {
 }
 
 /// What becomes of the runtime's import `host.host_decref_handle`.
+///
+/// ```
+/// use rootstock_program::Decref;
+///
+/// let import = Decref::Import("env".into(), "dead".into());
+/// assert_eq!(Decref::parse_import("env.dead"), Ok(import));
+/// assert!(Decref::default().is_host());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -17,6 +17,15 @@ use crate::outline::Outline;
 const MAX_FILE: u64 = 512 << 20;
 
 /// A program that was read and is a core module, as far as can be seen without compiling it.
+///
+/// ```
+/// use rootstock_program::Program;
+///
+/// let program = Program::from_bytes("empty.wat", b"(module)")?;
+/// assert_eq!((program.name(), program.wasm().len() >= 8), ("empty.wat", true));
+/// assert!(Program::from_bytes("empty.wasm", b"").is_err());
+/// # Ok::<(), rootstock_program::InputError>(())
+/// ```
 pub struct Program {
     name: String,
     wasm: Vec<u8>,
