@@ -16,6 +16,7 @@
 //! handles that are alive, not those that ever were.
 
 mod audit;
+mod look;
 
 use std::collections::BTreeMap;
 
@@ -344,59 +345,6 @@ impl HandleStore {
         }
     }
 
-    /// What became of a number.
-    pub fn status(&self, number: u32) -> Status {
-        let number = number & NUMBER_MASK;
-        match self.exceptions.get(&number) {
-            Some(Exception::Removed) => return Status::Removed,
-            Some(Exception::ToldTwice) => return Status::ToldTwice,
-            None => {}
-        }
-        let (chunk, slot) = split(number);
-        match self.chunks.get(chunk) {
-            None => Status::Unknown,
-            Some(Chunk::Retired { .. }) if number == 0 => Status::Unknown,
-            Some(Chunk::Retired { .. }) => Status::ToldOnce,
-            Some(Chunk::Open(open)) => match open.slots[slot].state {
-                // A slot that waits for its next lap was told in the one before.
-                State::Fresh if open.generation > 0 && number != 0 => Status::ToldOnce,
-                State::Fresh => Status::Unknown,
-                State::Live => Status::Live,
-                State::Overdue => Status::NeverTold,
-                State::Told => Status::ToldOnce,
-                State::Removed => Status::Removed,
-            },
-        }
-    }
-
-    /// Handles that are alive now.
-    pub fn live_count(&self) -> u64 {
-        self.live
-    }
-
-    /// The live handles with their numbers, by number.
-    pub fn live(&self) -> impl Iterator<Item = (u32, Handle)> {
-        self.chunks.iter().enumerate().flat_map(|(at, chunk)| {
-            let open = match chunk {
-                Chunk::Open(open) => Some(open),
-                Chunk::Retired { .. } => None,
-            };
-            open.into_iter().flat_map(move |open| {
-                open.slots.iter().enumerate().filter_map(move |(slot, found)| {
-                    let alive = matches!(found.state, State::Live | State::Overdue);
-                    alive.then_some((
-                        (at << SLOT_BITS | slot) as u32,
-                        Handle {
-                            kind: found.kind,
-                            value: found.value,
-                            generation: open.generation,
-                        },
-                    ))
-                })
-            })
-        })
-    }
-
     /// Keeps from now on what is told, in order, faults included; for tests that look at single calls.
     pub fn keep_log(&mut self) {
         self.log.get_or_insert_default();
@@ -405,21 +353,6 @@ impl HandleStore {
     /// The (kind, number) pairs told since [`keep_log`](Self::keep_log), in order.
     pub fn log(&self) -> &[(u32, u32)] {
         self.log.as_deref().unwrap_or_default()
-    }
-
-    /// The sum over all handles.
-    pub fn audit(&self) -> Audit {
-        Audit {
-            made: self.made,
-            live: self.live - self.overdue,
-            told_once: self.told.saturating_sub(self.told_twice),
-            told_twice: self.told_twice,
-            never_told: self.overdue,
-            removed: self.removed,
-            unknown: self.unknown,
-            wrong_kind: self.wrong_kind,
-            faults: self.faults.clone(),
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! * `module` takes each input apart, `resolve` finds out where its imports come from, and `decref` where the runtime's
 //!   goes;
 //! * `reach` finds what of the runtime is needed, and `phases` which parts of a collection are not;
-//! * `space` has the spaces in which modules number things, `numbers` gives each thing its number in the merged module, and
+//! * `space` has the spaces in which modules number things, `numbers` and `types` give each its number in the merged module, and
 //!   `remap` rewrites code with these numbers;
 //! * `constant` finds the values of globals that never change;
 //! * `layout` looks at data segments and decides how large memory is;
@@ -37,6 +37,7 @@ mod remap;
 mod resolve;
 pub mod sdk;
 mod space;
+mod types;
 
 pub use rootstock_program::{Decref, Error, InputError, Program};
 use wasmparser::WasmFeatures;

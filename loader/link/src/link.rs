@@ -13,12 +13,13 @@ use wasmparser::{Operator, Validator};
 use crate::LINKER;
 use crate::constant::Constants;
 use crate::linker::{LinkOutput, LinkReport, Linker};
-use crate::merge::{Exported, Merged, RuntimeTypes};
+use crate::merge::{Exported, Merged};
 use crate::module::Module;
 use crate::numbers::Numbers;
 use crate::reach::Reached;
 use crate::remap::Plan;
 use crate::space::{Origin, Space};
+use crate::types::{self, RuntimeTypes};
 use crate::{custom, debug, decref, layout, merge, names, phases, resolve};
 
 /// What comes before their names if the others are not exported.
@@ -101,7 +102,7 @@ fn plan<'a>(
     }
     let live = |space, (at, index)| at > 0 || reached.is_live(space, index);
     let mut numbers = Numbers::new(&modules, &origins, live);
-    let (numbered, types) = merge::number_types(&modules, &reached.types);
+    let (numbered, types) = types::number(&modules, &reached.types);
     numbers.types = numbered;
     let mut plan = Plan { modules, origins, numbers, constants: Constants::default(), decref };
     plan.constants = Constants::of(&plan);
