@@ -256,7 +256,8 @@ impl Generator {
         let how = match self.rng.random_range(0..10) {
             0..5 => How::Alloc,
             5 | 6 => How::Atomic,
-            7 => How::Try,
+            7 if self.rng.random() => How::Try,
+            7 => How::TryAtomic,
             8 => How::Inline,
             _ => How::InlineAtomic,
         };
@@ -358,7 +359,11 @@ impl Generator {
             _ => None,
         };
         let (object, kind) = (self.pointer(model), self.rng.random_range(0..9));
-        Op::Register { object, kind, handle: self.handles(1), external }
+        let handle = self.handles(1);
+        if external.is_none() && self.rng.random_range(0..4) == 0 {
+            return Op::TryRegister { object, kind, handle };
+        }
+        Op::Register { object, kind, handle, external }
     }
 
     fn configure(&mut self) -> Op {

@@ -56,8 +56,8 @@ pub trait Machine {
     fn alloc(&mut self, size: u32) -> Step<Answer<u32>>;
     /// `alloc_atomic`.
     fn alloc_atomic(&mut self, size: u32) -> Step<Answer<u32>>;
-    /// `try_alloc`.
-    fn try_alloc(&mut self, size: u32) -> Step<Answer<u32>>;
+    /// `try_alloc`, or `try_alloc_atomic`.
+    fn try_alloc(&mut self, size: u32, atomic: bool) -> Step<Answer<u32>>;
     /// `gc_run`; 0 if the runs of this machine do not lie in its memory.
     fn run(&mut self, size: u32, atomic: bool) -> Step<u32>;
     /// `register_wrapper`.
@@ -70,6 +70,10 @@ pub trait Machine {
         handle: u32,
         external: u32,
     ) -> Step<Answer<()>>;
+    /// `try_register_wrapper`.
+    fn try_register(&mut self, ptr: u32, kind: u32, handle: u32) -> Step<Answer<()>>;
+    /// `gc_wrapper`: the kind and the handle.
+    fn wrapper(&mut self, ptr: u32) -> Step<Option<(u32, u32)>>;
     /// `release_wrapper`.
     fn release(&mut self, ptr: u32) -> Step<Answer<u32>>;
     /// `gc_collect`.

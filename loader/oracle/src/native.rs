@@ -145,8 +145,8 @@ impl Machine for NativeMachine {
         self.object(|host| host::alloc(host, size, true))
     }
 
-    fn try_alloc(&mut self, size: u32) -> Step<Answer<u32>> {
-        self.object(|host| host::alloc_slow(host, size, false))
+    fn try_alloc(&mut self, size: u32, atomic: bool) -> Step<Answer<u32>> {
+        self.object(|host| host::alloc_slow(host, size, atomic))
     }
 
     fn run(&mut self, _: u32, _: bool) -> Step<u32> {
@@ -169,6 +169,21 @@ impl Machine for NativeMachine {
             callee.with(|runtime| runtime.set_external(external));
             Ok(())
         })
+    }
+
+    fn try_register(&mut self, ptr: u32, kind: u32, handle: u32) -> Step<Answer<()>> {
+        // The export takes the slow path each time.
+        self.call(|callee| {
+            let again =
+                || callee.with(|runtime| runtime.register_fast(Addr::new(ptr), kind, handle));
+            host::register_slow(callee, Addr::new(ptr), || _ = again())
+        })
+    }
+
+    fn wrapper(&mut self, ptr: u32) -> Step<Option<(u32, u32)>> {
+        let entry = self.with(|runtime| runtime.wrapper(Addr::new(ptr)));
+        let word = |offset| self.memory(|memory| memory.load32(entry, offset));
+        Ok((!entry.is_null()).then(|| (word(0), word(4))))
     }
 
     fn release(&mut self, ptr: u32) -> Step<Answer<u32>> {

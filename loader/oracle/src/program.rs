@@ -31,6 +31,8 @@ pub enum How {
     Atomic,
     /// `try_alloc`
     Try,
+    /// `try_alloc_atomic`
+    TryAtomic,
     /// Inline, from the run that `gc_run` names; where that is empty, `alloc`.
     Inline,
     /// The same with `alloc_atomic`.
@@ -40,7 +42,7 @@ pub enum How {
 impl How {
     /// Whether the object holds no pointers.
     pub fn is_atomic(self) -> bool {
-        matches!(self, Self::Atomic | Self::InlineAtomic)
+        matches!(self, Self::Atomic | Self::TryAtomic | Self::InlineAtomic)
     }
 }
 
@@ -132,6 +134,15 @@ pub enum Op {
         /// Bytes behind the handle.
         external: Option<u32>,
     },
+    /// `try_register_wrapper`
+    TryRegister {
+        /// The object.
+        object: Word,
+        /// The handle's kind.
+        kind: u32,
+        /// The handle.
+        handle: u32,
+    },
     /// `release_wrapper`
     Release(Word),
     /// `gc_collect`
@@ -146,7 +157,7 @@ pub enum Op {
     Grow(u32),
     /// From now on the host lets memory grow to so many pages.
     Limit(u32),
-    /// `gc_base` and `gc_size` of a word.
+    /// `gc_base`, `gc_size` and `gc_wrapper` of a word.
     Ask(Word),
     /// Sets `gc_sp` to nonsense and asks for a collection; not inside a callback.
     CollectWithSp(u32),
@@ -163,6 +174,7 @@ impl Op {
             Self::Alloc { how: How::Alloc, .. } => "alloc",
             Self::Alloc { how: How::Atomic, .. } => "alloc_atomic",
             Self::Alloc { how: How::Try, .. } => "try_alloc",
+            Self::Alloc { how: How::TryAtomic, .. } => "try_alloc_atomic",
             Self::Alloc { how: How::Inline, .. } => "inline_alloc",
             Self::Alloc { how: How::InlineAtomic, .. } => "inline_alloc_atomic",
             Self::Fan { .. } => "fan",
@@ -179,6 +191,7 @@ impl Op {
             Self::Unpin(_) => "gc_unpin",
             Self::Register { external: None, .. } => "register_wrapper",
             Self::Register { external: Some(_), .. } => "register_wrapper_sized",
+            Self::TryRegister { .. } => "try_register_wrapper",
             Self::Release(_) => "release_wrapper",
             Self::Collect => "gc_collect",
             Self::Shutdown => "gc_shutdown",
@@ -194,10 +207,11 @@ impl Op {
     }
 
     /// All of [`keyword`](Self::keyword)'s, for a report of what was covered.
-    pub const KEYWORDS: [&'static str; 30] = [
+    pub const KEYWORDS: [&'static str; 32] = [
         "alloc",
         "alloc_atomic",
         "try_alloc",
+        "try_alloc_atomic",
         "inline_alloc",
         "inline_alloc_atomic",
         "fan",
@@ -214,6 +228,7 @@ impl Op {
         "gc_unpin",
         "register_wrapper",
         "register_wrapper_sized",
+        "try_register_wrapper",
         "release_wrapper",
         "gc_collect",
         "gc_shutdown",

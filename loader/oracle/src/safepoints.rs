@@ -35,7 +35,8 @@ impl Runner {
         }
         let eager = self.tick();
         // These look at the budget each time; others only now and then.
-        let looks = self.depth() == 0 && (how == How::Try || size > MAX_SMALL);
+        let looks =
+            self.depth() == 0 && (matches!(how, How::Try | How::TryAtomic) || size > MAX_SMALL);
         let (overdue, may_be_due) = self.due();
         // As things are before the call: the host's callback may change them.
         let code = self.code_without_memory(m, size);
@@ -44,7 +45,7 @@ impl Runner {
         let call = self.call(m, InFlight::Nothing, frame, |m| match how {
             How::Alloc | How::Inline => m.alloc(size),
             How::Atomic | How::InlineAtomic => m.alloc_atomic(size),
-            How::Try => m.try_alloc(size),
+            How::Try | How::TryAtomic => m.try_alloc(size, atomic),
         })?;
         if call.collections == 0 && (eager || (looks && overdue)) {
             return fault(format!("a collection is due, and alloc({size}) does not collect"));
@@ -291,9 +292,9 @@ impl Runner {
         &self,
         m: &mut dyn Machine,
         object: Word,
-        kind: u32,
-        handle: u32,
+        (kind, handle): (u32, u32),
         external: Option<u32>,
+        tries: bool,
     ) -> Step<bool> {
         self.find_in_flight(m)?;
         let Some(ptr) = self.resolve(object) else { return Ok(false) };
@@ -302,6 +303,7 @@ impl Runner {
         let must = tried && (self.tick() || (self.depth() == 0 && self.due().0));
         let in_flight = if known { InFlight::Known(ptr) } else { InFlight::Nothing };
         let call = self.call(m, in_flight, Frame::default(), |m| match external {
+            None if tries => m.try_register(ptr, kind, handle),
             None => m.register(ptr, kind, handle),
             Some(bytes) => m.register_sized(ptr, kind, handle, bytes),
         })?;

@@ -24,7 +24,7 @@ impl Runner {
                         break;
                     }
                     let Some(object) = self.alloc(m, None, How::Alloc, size)? else { break };
-                    if !self.register(m, Word::Number(object), kind, handle, None)? {
+                    if !self.register(m, Word::Number(object), (kind, handle), None, false)? {
                         break;
                     }
                 }
@@ -40,7 +40,10 @@ impl Runner {
             Op::Pin(word) => self.pin(m, word),
             Op::Unpin(word) => self.unpin(m, word),
             Op::Register { object, kind, handle, external } => {
-                self.register(m, object, kind, handle, external).map(drop)
+                self.register(m, object, (kind, handle), external, false).map(drop)
+            }
+            Op::TryRegister { object, kind, handle } => {
+                self.register(m, object, (kind, handle), None, true).map(drop)
             }
             Op::Release(word) => self.release(m, word),
             Op::Collect => self.collect(m),
@@ -342,7 +345,13 @@ impl Runner {
         let base = state.model.base_of(at);
         let bytes = base.map_or(0, |base| state.model.objects[&base].bytes());
         equal(format_args!("gc_base({at:#x})"), m.base(at)?, base.unwrap_or(0))?;
-        equal(format_args!("gc_size({at:#x})"), m.size(at)?, bytes)
+        equal(format_args!("gc_size({at:#x})"), m.size(at)?, bytes)?;
+        let object = state.model.objects.get(&at);
+        let entry = object.and_then(|object| object.handle).and_then(|handle| {
+            let kind = state.model.handles.kind(handle)?;
+            Some((kind, handle))
+        });
+        equal(format_args!("gc_wrapper({at:#x})"), m.wrapper(at)?, entry)
     }
 
     fn collect_with_sp(&self, m: &mut dyn Machine, sp: u32) -> Step<()> {

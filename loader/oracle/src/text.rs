@@ -59,7 +59,8 @@ impl fmt::Display for Op {
             Self::AddRoots(start, end) | Self::RemoveRoots(start, end) => {
                 write!(f, "{word} {start} {end}")
             }
-            Self::Register { object, kind, handle, external: None } => {
+            Self::Register { object, kind, handle, external: None }
+            | Self::TryRegister { object, kind, handle } => {
                 write!(f, "{word} {object} {kind} {handle}")
             }
             Self::Register { object, kind, handle, external: Some(bytes) } => {
@@ -211,6 +212,7 @@ impl Parser {
                 "alloc" => How::Alloc,
                 "alloc_atomic" => How::Atomic,
                 "try_alloc" => How::Try,
+                "try_alloc_atomic" => How::TryAtomic,
                 "inline_alloc" => How::Inline,
                 "inline_alloc_atomic" => How::InlineAtomic,
                 many @ ("fan" | "comb") => {
@@ -253,6 +255,12 @@ impl Parser {
                 let sized = first == "register_wrapper_sized";
                 let external = if sized { Some(rest.number("bytes")?) } else { None };
                 Op::Register { object, kind, handle, external }
+            }
+            "try_register_wrapper" => {
+                let (object, kind) = (rest.value()?, rest.number("a kind")?);
+                let handle = rest.number("a handle")?;
+                self.handle(handle)?;
+                Op::TryRegister { object, kind, handle }
             }
             "release_wrapper" => Op::Release(rest.value()?),
             "gc_collect" => Op::Collect,

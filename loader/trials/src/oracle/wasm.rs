@@ -90,8 +90,10 @@ impl Machine for WasmMachine<'_> {
         self.call(&self.exports.alloc_atomic, size)
     }
 
-    fn try_alloc(&mut self, size: u32) -> Step<Answer<u32>> {
-        match self.call(&self.exports.try_alloc, size)? {
+    fn try_alloc(&mut self, size: u32, atomic: bool) -> Step<Answer<u32>> {
+        let exports = self.exports;
+        let export = if atomic { &exports.try_alloc_atomic } else { &exports.try_alloc };
+        match self.call(export, size)? {
             Ok(0) => match self.last_error()? {
                 Some(failure) => Ok(Err(failure)),
                 None => fault("try_alloc returned 0, and no error is stored"),
@@ -117,6 +119,29 @@ impl Machine for WasmMachine<'_> {
         external: u32,
     ) -> Step<Answer<()>> {
         self.call(&self.exports.register_wrapper_sized, (ptr, kind, handle, external))
+    }
+
+    fn try_register(&mut self, ptr: u32, kind: u32, handle: u32) -> Step<Answer<()>> {
+        match self.call(&self.exports.try_register_wrapper, (ptr, kind, handle))? {
+            Ok(0) => Ok(Ok(())),
+            Ok(code) => match self.last_error()? {
+                Some(failure) if failure.code as u32 == code => Ok(Err(failure)),
+                other => {
+                    fault(format!("try_register_wrapper returned {code}, and stored {other:?}"))
+                }
+            },
+            Err(failure) => fault(format!("try_register_wrapper trapped: {failure:?}")),
+        }
+    }
+
+    fn wrapper(&mut self, ptr: u32) -> Step<Option<(u32, u32)>> {
+        let entry = self.look(&self.exports.gc_wrapper, ptr)?;
+        if entry == 0 {
+            return Ok(None);
+        }
+        let bytes = self.bytes(entry, 8)?;
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        Ok(Some((word(0), word(4))))
     }
 
     fn release(&mut self, ptr: u32) -> Step<Answer<u32>> {
