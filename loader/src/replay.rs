@@ -37,7 +37,11 @@ pub(super) enum Machine {
 /// The runtime to put to the test: a file, the one that is built with this crate, or its core.
 pub(super) fn subject(machine: Machine, runtime: Option<&PathBuf>) -> Result<Subject, Error> {
     match (machine, runtime) {
-        (Machine::Native, None) => Ok(Subject::native()),
+        (Machine::Native, None) => {
+            // A panic of the core is a difference, which is reported.
+            std::panic::set_hook(Box::new(|_| {}));
+            Ok(Subject::native())
+        }
         (Machine::Native, Some(path)) => Err(InputError::new(
             path.display().to_string(),
             "a build of the runtime runs on the machine `wasm`, not on `native`",

@@ -229,6 +229,9 @@ impl Generator {
             Kind::Unpin => Op::Unpin(self.pinned(model)),
             Kind::Register => self.register(model),
             Kind::Release => Op::Release(self.pointer(model)),
+            Kind::Collect if self.rng.random_range(0..4) == 0 => {
+                Op::Notify(*pick(&mut self.rng, &[0, 1, 3, u32::MAX]))
+            }
             Kind::Collect => Op::Collect,
             Kind::Shutdown => Op::Shutdown,
             Kind::Configure => self.configure(),
@@ -367,13 +370,14 @@ impl Generator {
     }
 
     fn configure(&mut self) -> Op {
-        let options: [(GcOption, &[u32]); 12] = [
+        let options: [(GcOption, &[u32]); 13] = [
             (GcOption::Eager, &[0, 0, 0, 1, 2, 3, 7]),
             (GcOption::Poison, &[0, 1]),
             (GcOption::Verify, &[0, 1]),
             (GcOption::Interior, &[0, 1]),
             (GcOption::LargeInterior, &[0, 1, 256, 20_000]),
             (GcOption::Blacklist, &[0, 1]),
+            (GcOption::Notify, &[0, 1]),
             (GcOption::MarkStackLimit, &[0, 16_384, 1 << 20, 0x7FFF_FFFF]),
             (GcOption::HeapLimit, &[0, 0, 200_000, 400_000, 1 << 20, 4 << 20]),
             (GcOption::WrapLimit, &[1, 2, 4, 8, 4096, 1 << 20]),

@@ -78,6 +78,8 @@ pub trait Machine {
     fn release(&mut self, ptr: u32) -> Step<Answer<u32>>;
     /// `gc_collect`.
     fn collect(&mut self) -> Step<Answer<()>>;
+    /// `gc_notify`.
+    fn notify(&mut self, most: u32) -> Step<Answer<u32>>;
     /// `gc_shutdown`.
     fn shutdown(&mut self) -> Step<Answer<()>>;
     /// `gc_init`.

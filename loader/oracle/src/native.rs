@@ -194,6 +194,10 @@ impl Machine for NativeMachine {
         self.call(host::collect)
     }
 
+    fn notify(&mut self, most: u32) -> Step<Answer<u32>> {
+        self.call(|callee| host::notify(callee, most))
+    }
+
     fn shutdown(&mut self) -> Step<Answer<()>> {
         self.call(host::shutdown)
     }

@@ -147,6 +147,8 @@ pub enum Op {
     Release(Word),
     /// `gc_collect`
     Collect,
+    /// `gc_notify`, of at most this many.
+    Notify(u32),
     /// `gc_shutdown`
     Shutdown,
     /// `gc_configure`, of any option and value.
@@ -194,6 +196,7 @@ impl Op {
             Self::TryRegister { .. } => "try_register_wrapper",
             Self::Release(_) => "release_wrapper",
             Self::Collect => "gc_collect",
+            Self::Notify(_) => "gc_notify",
             Self::Shutdown => "gc_shutdown",
             Self::Configure(..) => "gc_configure",
             Self::Init(_) => "gc_init",
@@ -207,7 +210,7 @@ impl Op {
     }
 
     /// All of [`keyword`](Self::keyword)'s, for a report of what was covered.
-    pub const KEYWORDS: [&'static str; 32] = [
+    pub const KEYWORDS: [&'static str; 33] = [
         "alloc",
         "alloc_atomic",
         "try_alloc",
@@ -231,6 +234,7 @@ impl Op {
         "try_register_wrapper",
         "release_wrapper",
         "gc_collect",
+        "gc_notify",
         "gc_shutdown",
         "gc_configure",
         "gc_init",

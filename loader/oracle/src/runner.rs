@@ -28,6 +28,10 @@ pub(crate) const FOREIGN: u8 = 0xF0;
 pub(crate) struct Frame {
     /// Whether the call allocates an object, and if so, whether without pointers.
     pub(crate) allocates: Option<bool>,
+    /// The call asks for the notification of dead handles.
+    pub(crate) asks: bool,
+    /// NOTIFY was 0 when the call began, and it asks for no notification.
+    pub(crate) is_silent: bool,
     /// The handle that the call releases.
     pub(crate) releases: Option<u32>,
     /// The slot that the runtime has pushed, once the host has been told something.
@@ -191,6 +195,9 @@ impl Runner {
             state.last_error = m.last_error()?;
             state.coverage.told += 1;
             let released = state.frames.last().is_some_and(|call| call.releases == Some(handle));
+            if state.frames.last().is_some_and(|call| call.is_silent) {
+                return fault(format!("the host is notified of handle {handle}, and NOTIFY is 0"));
+            }
             if !released {
                 state.refused_at = None;
             }
@@ -294,8 +301,10 @@ impl Runner {
         }
         let error = {
             let mut state = self.state();
+            let queues = state.model.option(GcOption::Notify) == 0;
+            let is_silent = queues && !frame.asks && frame.releases.is_none();
             state.model.calls.push(in_flight);
-            state.frames.push(frame);
+            state.frames.push(Frame { is_silent, ..frame });
             state.last_error
         };
         let result = call(m)?;

@@ -47,6 +47,7 @@ impl Runner {
             }
             Op::Release(word) => self.release(m, word),
             Op::Collect => self.collect(m),
+            Op::Notify(most) => self.notify(m, most),
             Op::Shutdown => self.shutdown(m),
             Op::Configure(option, value) => self.configure(m, option, value),
             Op::Init(bytes) => self.init(m, bytes),
@@ -283,9 +284,26 @@ impl Runner {
         }
     }
 
+    /// Asks for the notification of dead handles, which waits for that with NOTIFY=0.
+    fn notify(&self, m: &mut dyn Machine, most: u32) -> Step<()> {
+        let frame = Frame { asks: true, ..Frame::default() };
+        let call = self.call(m, InFlight::Nothing, frame, |m| m.notify(most))?;
+        self.no_safepoint("gc_notify", &call)?;
+        let left = u32::try_from(self.state().model.handles.dead).unwrap_or(u32::MAX);
+        equal("what gc_notify leaves", call.result, Ok(left))?;
+        if call.callbacks && most == 0 {
+            return fault("gc_notify(0) notifies the host");
+        }
+        if self.depth() == 0 && most == u32::MAX {
+            return equal("handles that gc_notify leaves, of all", left, 0);
+        }
+        Ok(())
+    }
+
     fn shutdown(&self, m: &mut dyn Machine) -> Step<()> {
         self.state().model.kill_handles();
-        let call = self.call(m, InFlight::Nothing, Frame::default(), |m| m.shutdown())?;
+        let frame = Frame { asks: true, ..Frame::default() };
+        let call = self.call(m, InFlight::Nothing, frame, |m| m.shutdown())?;
         self.no_safepoint("gc_shutdown", &call)?;
         equal("gc_shutdown", call.result, Ok(()))?;
         let left = self.state().model.handles.dead;

@@ -70,7 +70,11 @@ impl fmt::Display for Op {
                 Some(row) => write!(f, "{word} {} {value}", row.name),
                 None => write!(f, "{word} {option} {value}"),
             },
-            Self::Pop(number) | Self::Init(number) | Self::Grow(number) | Self::Limit(number) => {
+            Self::Pop(number)
+            | Self::Notify(number)
+            | Self::Init(number)
+            | Self::Grow(number)
+            | Self::Limit(number) => {
                 write!(f, "{word} {number}")
             }
             Self::CollectWithSp(sp) => write!(f, "{word} {sp:#x}"),
@@ -264,6 +268,7 @@ impl Parser {
             }
             "release_wrapper" => Op::Release(rest.value()?),
             "gc_collect" => Op::Collect,
+            "gc_notify" => Op::Notify(rest.number("how many")?),
             "gc_shutdown" => Op::Shutdown,
             "gc_configure" => Op::Configure(rest.option()?, rest.number("a value")?),
             "gc_init" => Op::Init(rest.number("bytes")?),

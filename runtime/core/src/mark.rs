@@ -74,7 +74,8 @@ pub(crate) struct MarkStack {
     /// The range of blocks in which there may be dirty ones; empty if `dirty_end` is 0.
     dirty: Block,
     dirty_end: Block,
-    /// Words scanned that are not of marked objects (which `reclaim` counts), or scanned again.
+    /// Words scanned that are not of marked objects (which `reclaim` counts), or scanned again; less those of objects that were
+    /// noted as dirty and not scanned yet, so that it may be below 0 on the way.
     pub(crate) words: u64,
 }
 
@@ -157,7 +158,7 @@ impl<M: Memory> Runtime<M> {
     /// one on an 8-byte boundary.
     pub(crate) fn scan_range(&mut self, start: Addr, end: Addr) {
         let mut start = start;
-        self.stack.words += u64::from(end.since(start) >> 2);
+        self.stack.words = self.stack.words.wrapping_add(u64::from(end.since(start) >> 2));
         if !start.is_aligned(8) {
             self.visit_any(Addr::new(self.mem.load32(start, 0)));
             start = start.plus(4);

@@ -152,6 +152,10 @@ impl Machine for WasmMachine<'_> {
         self.call(&self.exports.gc_collect, ())
     }
 
+    fn notify(&mut self, most: u32) -> Step<Answer<u32>> {
+        self.call(&self.exports.gc_notify, most)
+    }
+
     fn shutdown(&mut self) -> Step<Answer<()>> {
         self.call(&self.exports.gc_shutdown, ())
     }
