@@ -94,7 +94,8 @@ pub(crate) fn slots(args: Args) -> Expected {
             slots[(random.next() % args.m) as usize] = object;
         }
     }
-    result(slots.iter().sum())
+    // as wasm adds
+    result(slots.iter().fold(0, |sum: i64, slot| sum.wrapping_add(*slot)))
 }
 
 pub(crate) fn wrappers(args: Args) -> Expected {
