@@ -24,8 +24,6 @@ pub(crate) struct TestHost {
     runtime: RefCell<Runtime<TestMemory>>,
     callback: RefCell<Option<Callback>>,
     told: RefCell<Vec<(u32, u32)>>,
-    /// The number of callbacks that are running.
-    depth: Cell<u32>,
 }
 
 impl Host for TestHost {
@@ -39,9 +37,7 @@ impl Host for TestHost {
         self.told.borrow_mut().push((kind, handle));
         let callback = self.callback.borrow().clone();
         if let Some(callback) = callback {
-            self.depth.set(self.depth.get() + 1);
             callback(self, kind, handle);
-            self.depth.set(self.depth.get() - 1);
         }
     }
 }
@@ -61,7 +57,6 @@ impl TestHost {
             runtime: RefCell::new(Runtime::new(TestMemory::new(max_pages))),
             callback: RefCell::new(None),
             told: RefCell::new(Vec::new()),
-            depth: Cell::new(0),
         }
     }
 
@@ -109,19 +104,13 @@ impl TestHost {
         self.told().into_iter().map(|(_, handle)| handle).collect()
     }
 
-    /// The number of callbacks that are running.
-    pub(crate) fn depth(&self) -> u32 {
-        self.depth.get()
-    }
-
     /// Calls `f`; after a trap in it resets `gc_sp`, as a host has to.
     pub(crate) fn catch<R>(&self, f: impl FnOnce(&Self) -> R) -> Result<R, Trap> {
-        let (sp, depth) = (self.sp(), self.depth.get());
+        let sp = self.sp();
         catch_unwind(AssertUnwindSafe(|| f(self))).map_err(|payload| {
             if !payload.is::<Trap>() {
                 resume_unwind(payload);
             }
-            self.depth.set(depth);
             self.set_sp(sp);
             Trap
         })

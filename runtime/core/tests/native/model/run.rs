@@ -1,337 +1,352 @@
 //! Runs a program on the runtime and on the model, and compares them after each step.
-//!
-//! The host's callback runs steps of its own, which may lead to more callbacks; so this code is
-//! re-entered, and holds no borrow of the model while the runtime runs.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::rc::{Rc, Weak};
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
 
+use rootstock_core::addr::BLOCK_SIZE;
+use rootstock_core::error::{ErrorCode, Failure};
 use rootstock_core::options::GcOption;
 use rootstock_core::stats::Stat;
 
 use crate::host::TestHost;
-use crate::memory::trap;
-use crate::model::ops::{Op, Program, Script, Word};
-use crate::model::state::{Dead, HandleState, InFlight, Model};
+use crate::model::state::{Call, Handle, HandleState, Model, cell_for};
+use crate::model::{Op, Word};
 
-/// Callbacks deeper than this do nothing.
-const MAX_DEPTH: u32 = 3;
-/// Words of static data that programs write to.
-pub(crate) const STATIC_WORDS: usize = 64;
-/// Bytes of static data; the rest of them must stay as they are.
-pub(crate) const STATIC_BYTES: u32 = 5000;
+/// Words of static data.
+const STATIC_WORDS: usize = 64;
 
-/// A call of the runtime in progress.
-#[derive(Debug, Default)]
-pub(crate) struct Frame {
-    /// Where the runtime's marker on the shadow stack is, once the host has been told something.
-    marker: Option<usize>,
-    /// Whether the call allocates an object, and if so, whether without pointers.
-    allocates: Option<bool>,
-    /// The handle that the call releases.
-    releases: Option<u32>,
-    /// Whether the call may tell the host of others.
-    notifies: bool,
+/// Runs a program to its end, and shuts down.
+pub(crate) fn run(ops: &[Op]) {
+    let runner = Runner::new();
+    let end = [Op::Collect, Op::Shutdown, Op::Pop(u8::MAX), Op::Collect];
+    for op in ops.iter().chain(&end) {
+        runner.step(*op);
+        runner.check();
+    }
+    let told = runner.model().handles_in(HandleState::Told);
+    assert_eq!(told as usize, runner.model().handles.len(), "all handles are told");
 }
 
-/// What is known of a call that is over.
-pub(crate) struct Outcome<T> {
-    pub(crate) result: T,
-    /// What its collections freed, but for those inside callbacks.
-    pub(crate) dead: Vec<Dead>,
-    pub(crate) collections: u64,
-    pub(crate) callbacks: bool,
-    /// Whether the allocation is in the model already.
-    pub(crate) in_flight: InFlight,
+struct Runner {
+    host: TestHost,
+    /// Not borrowed while the runtime runs, as the host's callback needs it.
+    model: Rc<RefCell<Model>>,
+    static_base: u32,
 }
 
-pub(crate) struct Runner {
-    pub(crate) host: TestHost,
-    pub(crate) model: RefCell<Model>,
-    pub(crate) static_base: u32,
-    pub(crate) max_pages: u32,
-    /// Pages before the first use of the heap, which are not the heap's.
-    first_pages: Cell<u32>,
-    pub(crate) refusing: Cell<bool>,
-    /// Pages that somebody else grew: (first, count).
-    pub(crate) foreign: RefCell<Vec<(u32, u32)>>,
-    scripts: RefCell<VecDeque<Script>>,
-    frames: RefCell<Vec<Frame>>,
-    /// The stack's height at the start of each callback in progress.
-    floors: RefCell<Vec<usize>>,
-    /// Whether some script traps, so that in-flight objects must be found.
-    traps: bool,
+/// If there was a collection since the last look, does one in the model.
+fn sync(host: &TestHost, model: &mut Model) {
+    let collections = host.stat(Stat::Collections);
+    if collections != model.counts.collections {
+        model.counts.collections = collections;
+        model.collect();
+    }
+}
+
+/// The host is notified of a handle.
+fn told(host: &TestHost, model: &mut Model, kind: u32, handle: u32) {
+    sync(host, model);
+    let released = model.call.releases == Some(handle);
+    let may = model.call.asks || released || model.option(GcOption::Notify) == 1;
+    assert!(may, "told of handle {handle}, which NOTIFY leaves queued");
+    let entry = model.handles.get_mut(handle as usize).expect("a handle that exists");
+    assert_eq!(entry.kind, kind, "the kind of handle {handle}");
+    assert_eq!(entry.state, HandleState::Dead, "the state of handle {handle}");
+    entry.state = HandleState::Told;
 }
 
 impl Runner {
-    fn new(program: &Program) -> Rc<Self> {
-        let host = TestHost::with_pages(program.max_pages);
-        let static_base = host.regions().program_base.get();
-        Rc::new_cyclic(|this: &Weak<Self>| {
-            let this = this.clone();
-            host.on_decref(move |_, kind, handle| {
-                this.upgrade().expect("a running program").told(kind, handle);
-            });
-            Self {
-                host,
-                model: RefCell::new(Model::new(STATIC_WORDS)),
-                static_base,
-                max_pages: program.max_pages,
-                first_pages: Cell::new(0),
-                refusing: Cell::new(false),
-                foreign: RefCell::new(Vec::new()),
-                scripts: RefCell::new(program.scripts.clone().into()),
-                frames: RefCell::new(Vec::new()),
-                floors: RefCell::new(Vec::new()),
-                traps: program.scripts.iter().any(|script| script.traps),
-            }
-        })
-    }
-
-    /// Runs a program to its end, and shuts down.
-    pub(crate) fn run(program: &Program) {
-        let runner = Self::new(program);
-        let static_end = runner.static_base + STATIC_BYTES;
-        runner.host.init(static_end).expect("the first init");
-        runner.first_pages.set(runner.host.pages());
-        runner.host.fill(runner.static_base, STATIC_BYTES, 0x5A);
-        runner.host.fill(runner.static_base, 4 * STATIC_WORDS as u32, 0);
-        for &(option, value) in &program.options {
-            runner.step(&Op::Configure(option, value));
-        }
-        for op in &program.ops {
-            runner.guarded(op);
-            runner.check();
-        }
-        runner.scripts.borrow_mut().clear();
-        for op in [Op::Collect, Op::Shutdown, Op::Pop(u8::MAX), Op::Collect] {
-            runner.step(&op);
-            runner.check();
-        }
-        let told = runner.model.borrow().handles_in(HandleState::Told);
-        assert_eq!(told as usize, runner.model.borrow().handles.len(), "all handles are told");
-    }
-
-    /// Runs a step; a trap in it ends the step, and `gc_sp` is what it was.
-    fn guarded(&self, op: &Op) {
-        let (frames, floors) = (self.frames.borrow().len(), self.floors.borrow().len());
-        let (calls, stack) = {
-            let model = self.model.borrow();
-            (model.calls.len(), model.stack.len())
-        };
-        if self.host.catch(|_| self.step(op)).is_err() {
-            self.frames.borrow_mut().truncate(frames);
-            self.floors.borrow_mut().truncate(floors);
-            let mut model = self.model.borrow_mut();
-            model.calls.truncate(calls);
-            model.stack.truncate(stack);
-        }
-    }
-
-    /// The host is told of a handle.
-    fn told(&self, kind: u32, handle: u32) {
-        self.sync();
-        {
-            let frames = self.frames.borrow();
-            let frame = frames.last().expect("a call");
-            let may = frame.notifies || frame.marker.is_some() || frame.releases == Some(handle);
-            assert!(may, "told of handle {handle}, which NOTIFY leaves queued");
-        }
-        self.enter_level();
-        self.note_in_flight();
-        {
-            let mut model = self.model.borrow_mut();
-            let frames = self.frames.borrow();
-            let released = frames.last().expect("a call").releases == Some(handle);
-            let entry = model.handles.get_mut(handle as usize).expect("a handle that exists");
-            assert_eq!(entry.kind, kind, "the kind of handle {handle}");
-            assert!(
-                entry.state == HandleState::Dead || released,
-                "told of handle {handle}, which is {:?}",
-                entry.state
-            );
-            entry.state = HandleState::Told;
-        }
-        self.check();
-        if self.host.depth() > MAX_DEPTH {
-            return;
-        }
-        let script = self.scripts.borrow_mut().pop_front();
-        if let Some(script) = script {
-            self.run_script(&script);
-        }
-    }
-
-    fn run_script(&self, script: &Script) {
-        let floor = self.model.borrow().stack.len();
-        self.floors.borrow_mut().push(floor);
-        for op in &script.ops {
-            if script.catches {
-                self.guarded(op)
-            } else {
-                self.step(op)
-            }
-            self.check();
-        }
-        if script.traps {
-            trap();
-        }
-        self.floors.borrow_mut().pop();
-    }
-
-    /// The first callback of a call finds a null root above the roots that were there.
-    fn enter_level(&self) {
-        let mut frames = self.frames.borrow_mut();
-        let frame = frames.last_mut().expect("a call");
-        if frame.marker.is_none() {
-            let mut model = self.model.borrow_mut();
-            frame.marker = Some(model.stack.len());
-            let marker = self.host.read(self.host.sp() - 4);
-            model.stack.push(marker);
-        }
-    }
-
-    /// The object that the current call has allocated, and not returned yet, is counted.
-    fn note_in_flight(&self) {
-        let frames = self.frames.borrow();
-        let mut model = self.model.borrow_mut();
-        let noted = *model.calls.last().expect("a call") != InFlight::Nothing;
-        let cell = (self.host.stat(Stat::AllocatedBytes) - model.counts.allocated_bytes) as u32;
-        if noted || cell == 0 {
-            return;
-        }
-        let atomic = frames.last().expect("a call").allocates.expect("an allocation");
-        model.count_allocated(cell);
-        *model.calls.last_mut().expect("a call") = InFlight::Unknown(cell);
-        if self.traps {
-            // It will never be returned if the host traps, and a word may point to it.
-            let base = self.find_unknown(&model, cell);
-            model.add_object(base, self.host.bytes(base, cell), atomic);
-            model.hidden.insert(base);
-            *model.calls.last_mut().expect("a call") = InFlight::Known(base);
-        }
-    }
-
-    /// The one object of this size that the model has not heard of.
-    fn find_unknown(&self, model: &Model, cell: u32) -> u32 {
-        let (first, end) = (self.static_base >> 14, self.host.pages() * 4);
-        let starts = (first..end).flat_map(|block| {
-            let cells = (16_384 / cell).max(1);
-            (0..cells).map(move |index| (block << 14) + index * cell)
+    fn new() -> Self {
+        let host = TestHost::with_pages(128);
+        let model = Rc::new(RefCell::new(Model::new(STATIC_WORDS)));
+        let shared = Rc::clone(&model);
+        host.on_decref(move |host, kind, handle| {
+            told(host, &mut shared.borrow_mut(), kind, handle);
         });
-        let is_unknown = |&at: &u32| !model.objects.contains_key(&at) && self.host.is_object(at);
-        let mut found = starts.filter(is_unknown).filter(|&at| self.host.size(at) == cell);
-        let base = found.next().expect("the object in flight");
-        assert_eq!(found.next(), None, "one object in flight");
-        base
+        let static_base = host.regions().program_base.get();
+        host.init(static_base + 4 * STATIC_WORDS as u32).expect("the first init");
+        Self { host, model, static_base }
     }
 
-    /// If there was a collection since the last look, does the same in the model.
-    fn sync(&self) -> Vec<Dead> {
-        let collections = self.host.stat(Stat::Collections);
-        let mut model = self.model.borrow_mut();
-        if collections == model.counts.collections {
-            return Vec::new();
-        }
-        model.counts.collections = collections;
-        model.collect()
+    fn model(&self) -> RefMut<'_, Model> {
+        self.model.borrow_mut()
     }
 
-    /// Calls the runtime.
-    pub(crate) fn call<T>(
-        &self,
-        in_flight: InFlight,
-        allocates: Option<bool>,
-        releases: Option<u32>,
-        call: impl FnOnce(&TestHost) -> T,
-    ) -> Outcome<T> {
-        let notifies = self.model.borrow().option(GcOption::Notify) == 1;
-        let frame = Frame { marker: None, allocates, releases, notifies };
-        self.call_in(frame, in_flight, call)
+    /// Calls the runtime: the result, and the number of collections.
+    fn call<T>(&self, call: Call, f: impl FnOnce(&TestHost) -> T) -> (T, u64) {
+        let before = self.model().counts.collections;
+        self.model().call = call;
+        let result = f(&self.host);
+        let model = &mut *self.model();
+        sync(&self.host, model);
+        model.call = Call::default();
+        (result, model.counts.collections - before)
     }
 
-    /// Calls the runtime to notify the host.
-    pub(crate) fn call_notifying<T>(&self, call: impl FnOnce(&TestHost) -> T) -> Outcome<T> {
-        self.call_in(Frame { notifies: true, ..Frame::default() }, InFlight::Nothing, call)
+    fn static_word(&self, word: usize) -> u32 {
+        self.static_base + 4 * word as u32
     }
 
-    fn call_in<T>(
-        &self,
-        frame: Frame,
-        in_flight: InFlight,
-        call: impl FnOnce(&TestHost) -> T,
-    ) -> Outcome<T> {
-        let before = self.model.borrow().counts.collections;
-        self.model.borrow_mut().calls.push(in_flight);
-        self.frames.borrow_mut().push(frame);
-        let result = call(&self.host);
-        let dead = self.sync();
-        let frame = self.frames.borrow_mut().pop().expect("this call");
-        let mut model = self.model.borrow_mut();
-        if let Some(marker) = frame.marker
-            && model.stack.len() == marker + 1
-        {
-            model.stack.pop();
-        }
-        let in_flight = model.calls.pop().expect("this call");
-        let collections = model.counts.collections - before;
-        Outcome { result, dead, collections, callbacks: frame.marker.is_some(), in_flight }
-    }
-
-    /// The lowest slot that the current callback may pop.
-    pub(crate) fn floor(&self) -> usize {
-        self.floors.borrow().last().copied().unwrap_or(0)
-    }
-
-    /// The slots of the shadow stack that are not markers.
-    pub(crate) fn slots(&self) -> Vec<usize> {
-        let markers: Vec<_> = self.frames.borrow().iter().filter_map(|f| f.marker).collect();
-        let slots = 0..self.model.borrow().stack.len();
-        slots.filter(|slot| !markers.contains(slot)).collect()
-    }
-
-    /// What a word is now.
-    pub(crate) fn resolve(&self, word: Word) -> u32 {
-        let model = self.model.borrow();
-        let base = |index: u16| {
-            let count = (model.objects.len() - model.hidden.len()).max(1);
-            let mut known = model.objects.iter().filter(|&(base, _)| !model.hidden.contains(base));
-            known.nth(usize::from(index) % count)
-        };
+    fn resolve(&self, word: Word) -> u32 {
+        let model = self.model();
+        let object =
+            |index: u16| model.objects.iter().nth(usize::from(index) % model.objects.len().max(1));
         match word {
             // Far above the heap, or the null guard.
             Word::Number(number) if number % 2 == 0 => 0x8000_0000 | u32::from(number),
             Word::Number(number) => u32::from(number),
-            Word::Base(index) => base(index).map_or(0, |(&base, _)| base),
+            Word::Base(index) => object(index).map_or(0, |(&base, _)| base),
             Word::Inside(index, at) => {
-                base(index).map_or(0, |(&base, object)| base + u32::from(at) % object.cell())
+                object(index).map_or(0, |(&base, object)| base + u32::from(at) % object.cell())
             }
             Word::Grave(index) => {
                 let graves = model.graves.len().max(1);
-                let grave = model.graves.get(usize::from(index) % graves).copied().unwrap_or(0);
-                // An object that nobody has heard of is nobody's business.
-                let known = model.base_of(grave).is_some_and(|base| !model.hidden.contains(&base));
-                if !known && self.host.base(grave) != 0 { 0 } else { grave }
+                model.graves.get(usize::from(index) % graves).copied().unwrap_or(0)
             }
         }
     }
 
-    /// Whether the heap can't have `count` more blocks in a row.
-    pub(crate) fn is_full(&self, count: u32) -> bool {
-        let model = self.model.borrow();
-        let used = (self.host.stat(Stat::HeapBytes) >> 14) as u32;
-        let limit = model.option(GcOption::HeapLimit);
-        if limit != 0 && used + count > limit >> 14 {
-            return true;
+    fn step(&self, op: Op) {
+        match op {
+            Op::Alloc { size, atomic, rooted } => self.alloc(size, atomic, rooted),
+            Op::Push(value) => self.push(self.resolve(value)),
+            Op::Overwrite { slot, value } => {
+                let value = self.resolve(value);
+                let height = self.model().stack.len();
+                if height != 0 {
+                    let slot = usize::from(slot) % height;
+                    let base = self.host.regions().stack_base.get();
+                    self.host.write(base + 4 * slot as u32, value);
+                    self.model().stack[slot] = value;
+                }
+            }
+            Op::Pop(slots) => {
+                let slots = usize::from(slots).min(self.model().stack.len());
+                let height = self.model().stack.len() - slots;
+                self.model().stack.truncate(height);
+                self.host.pop(slots as u32);
+            }
+            Op::Write { object, word, value } => self.write(object, word, value),
+            Op::WriteStatic { word, value } => {
+                let (word, value) = (usize::from(word) % STATIC_WORDS, self.resolve(value));
+                self.host.write(self.static_word(word), value);
+                self.model().statics[word] = value;
+            }
+            Op::AddRange { start, words } => {
+                let start = usize::from(start) % STATIC_WORDS;
+                let end = start + 1 + usize::from(words) % (STATIC_WORDS - start);
+                let result = self.host.add_roots(self.static_word(start), self.static_word(end));
+                result.expect("a range, and memory to note it");
+                self.model().ranges.push((start, end));
+            }
+            Op::RemoveRange(which) => {
+                let count = self.model().ranges.len();
+                if count != 0 {
+                    let (start, end) = self.model().ranges.swap_remove(usize::from(which) % count);
+                    let result =
+                        self.host.remove_roots(self.static_word(start), self.static_word(end));
+                    result.expect("a range that was added");
+                }
+            }
+            Op::Pin(word) => self.pin(word),
+            Op::Unpin(word) => self.unpin(word),
+            Op::Register { object, kind, external } => self.register(object, kind, external),
+            Op::Release(word) => self.release(word),
+            Op::Collect => self.collect(),
+            Op::Shutdown => {
+                self.model().kill_handles();
+                self.call(Call { asks: true, ..Call::default() }, TestHost::shutdown);
+                assert_eq!(self.model().handles_in(HandleState::Dead), 0);
+            }
+            Op::Notify(max) => {
+                let queued = self.model().handles_in(HandleState::Dead);
+                let asks = Call { asks: true, ..Call::default() };
+                let (left, collections) = self.call(asks, |host| host.notify(max));
+                assert_eq!(u64::from(left), queued.saturating_sub(u64::from(max)), "left");
+                assert_eq!(u64::from(left), self.model().handles_in(HandleState::Dead));
+                assert_eq!(collections, 0);
+            }
+            Op::LookUp(word) => {
+                let ptr = self.resolve(word);
+                let model = self.model();
+                let known = model.objects.get(&ptr).and_then(|object| object.handle);
+                let expected = known.map(|handle| (model.handles[handle as usize].kind, handle));
+                assert_eq!(self.host.wrapper_entry(ptr), expected, "the entry of {ptr:#x}");
+            }
+            Op::Configure(option, value) => {
+                let old = self.host.configure(option, value);
+                let known = &mut self.model().options[option as usize];
+                assert_eq!(old, *known, "the old value of {option:?}");
+                *known = value;
+            }
         }
-        let pages = self.host.pages();
-        let foreign: u32 = self.foreign.borrow().iter().map(|&(_, count)| count).sum();
-        let free = (pages - foreign - self.first_pages.get()) * 4 - used;
-        let most = self.max_pages.min(model.option(GcOption::MaxPages));
-        let needed = (count + count / 31 + 2).div_ceil(4);
-        let stuck = self.refusing.get() || pages + needed > most;
-        // Several blocks in a row may be missing where that many are free.
-        stuck && (free < count || count > 1)
+    }
+
+    fn alloc(&self, size: u32, atomic: bool, rooted: bool) {
+        let (object, collections) = self.call(Call::default(), |host| host.try_alloc(size, atomic));
+        let object = object.expect("memory for all that a program allocates");
+        assert!(collections != 0 || self.model().option(GcOption::Eager) != 1, "EAGER is 1");
+        let align = if size >= 16 { 16 } else { 8 };
+        assert!(object.is_multiple_of(align), "alloc({size}) = {object:#x} is misaligned");
+        assert!(object >= self.static_word(STATIC_WORDS), "{object:#x} is in static data");
+        let cell = self.host.size(object);
+        assert_eq!(cell, cell_for(size), "the cell of alloc({size})");
+        assert_eq!(self.host.base(object + cell - 1), object, "the base of the last byte");
+        if atomic {
+            // Not zeroed: give it a content of our own.
+            self.host.fill(object, cell, object as u8 | 1);
+        }
+        let content = self.host.bytes(object, cell);
+        assert!(atomic || content == vec![0; cell as usize], "alloc({size}) is not zeroed");
+        self.model().add_object(object, content, atomic);
+        if rooted {
+            self.push(object);
+        }
+    }
+
+    fn push(&self, root: u32) {
+        self.host.push(root);
+        self.model().stack.push(root);
+    }
+
+    fn write(&self, object: u16, word: u16, value: Word) {
+        let (base, value) = (self.resolve(Word::Base(object)), self.resolve(value));
+        if let Some(object) = self.model().objects.get_mut(&base) {
+            let at = usize::from(word) % (object.content.len() / 4) * 4;
+            object.content[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            self.host.write(base + at as u32, value);
+        }
+    }
+
+    fn pin(&self, word: Word) {
+        let word = self.resolve(word);
+        let expected = if self.model().objects.contains_key(&word) {
+            *self.model().pins.entry(word).or_default() += 1;
+            Ok(())
+        } else {
+            Err(Failure::new(ErrorCode::NotAnObject, word))
+        };
+        assert_eq!(self.host.pin(word), expected, "pin {word:#x}");
+    }
+
+    fn unpin(&self, word: Word) {
+        let word = self.resolve(word);
+        let model = &mut *self.model();
+        let expected = match model.pins.get_mut(&word) {
+            Some(count) => {
+                *count -= 1;
+                Ok(())
+            }
+            None if model.objects.contains_key(&word) => {
+                Err(Failure::new(ErrorCode::UnpinUnderflow, word))
+            }
+            None => Err(Failure::new(ErrorCode::NotAnObject, word)),
+        };
+        model.pins.retain(|_, count| *count != 0);
+        assert_eq!(self.host.unpin(word), expected, "unpin {word:#x}");
+    }
+
+    fn register(&self, object: Word, kind: u32, external: u32) {
+        let ptr = self.resolve(object);
+        let handle = self.model().handles.len() as u32;
+        let held = self.model().objects.get(&ptr).map(|object| object.handle);
+        let registers = held.map(|_| ptr);
+        let (result, collections) = self.call(Call { registers, ..Call::default() }, |host| {
+            host.try_register_sized(ptr, kind, handle, external)
+        });
+        let expected = match held {
+            None => Err(Failure::new(ErrorCode::NotAnObject, ptr)),
+            Some(Some(_)) => Err(Failure::new(ErrorCode::AlreadyRegistered, ptr)),
+            Some(None) => Ok(()),
+        };
+        assert_eq!(result, expected, "register {ptr:#x}");
+        let model = &mut *self.model();
+        if result.is_ok() {
+            assert!(collections != 0 || model.option(GcOption::Eager) != 1, "EAGER is 1");
+            model.handles.push(Handle { kind, external, state: HandleState::Registered });
+            model.objects.get_mut(&ptr).expect("the object registered").handle = Some(handle);
+            model.counts.registered += 1;
+            model.counts.peak = model.counts.peak.max(model.handles_in(HandleState::Registered));
+        } else {
+            assert_eq!(collections, 0, "collections in a registration that is refused");
+        }
+    }
+
+    fn release(&self, word: Word) {
+        let ptr = self.resolve(word);
+        let held = self.model().objects.get_mut(&ptr).map(|object| object.handle.take());
+        let releases = held.flatten();
+        if let Some(handle) = releases {
+            self.model().handles[handle as usize].state = HandleState::Dead;
+        }
+        let call = Call { releases, ..Call::default() };
+        let (result, collections) = self.call(call, |host| host.release(ptr));
+        let expected = match held {
+            None => Err(Failure::new(ErrorCode::NotAnObject, ptr)),
+            Some(handle) => Ok(handle.is_some()),
+        };
+        assert_eq!(result, expected, "release {ptr:#x}");
+        assert_eq!(collections, 0);
+        if let Some(handle) = releases {
+            let state = self.model().handles[handle as usize].state;
+            assert_eq!(state, HandleState::Told, "release tells the host at once");
+        }
+    }
+
+    fn collect(&self) {
+        let ((), collections) = self.call(Call::default(), TestHost::collect);
+        assert_ne!(collections, 0, "gc_collect collects");
+        let model = self.model();
+        let dead = model.handles_in(HandleState::Dead);
+        assert!(dead == 0 || model.option(GcOption::Notify) == 0, "all are told");
+        let tables = self.host.stat(Stat::TableBytes);
+        let blocks = (self.host.stat(Stat::HeapBytes) - tables) / u64::from(BLOCK_SIZE);
+        assert_eq!(blocks as usize, model.blocks(), "blocks of objects");
+        assert!(tables <= 1 << 20, "tables of {tables} bytes in a small heap");
+    }
+
+    /// Compares all that the model knows.
+    fn check(&self) {
+        let model = self.model();
+        let bytes = |words: &[u32]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        };
+        let (stack, base) = (bytes(&model.stack), self.host.regions().stack_base.get());
+        assert_eq!(self.host.sp(), base + stack.len() as u32, "gc_sp");
+        assert!(self.host.bytes(base, stack.len() as u32) == stack, "the shadow stack");
+        let statics = bytes(&model.statics);
+        let found = self.host.bytes(self.static_base, statics.len() as u32);
+        assert!(found == statics, "static data");
+        for (&base, object) in &model.objects {
+            assert_eq!(self.host.size(base), object.cell(), "the size of {base:#x}");
+            let content = self.host.bytes(base, object.cell());
+            assert!(content == object.content, "the content of {base:#x}");
+        }
+        let counts = &model.counts;
+        let expected = [
+            (Stat::LiveBytes, counts.live_bytes),
+            (Stat::LiveObjects, counts.live_objects),
+            (Stat::AllocatedBytes, counts.allocated_bytes),
+            (Stat::AllocatedObjects, counts.allocated_objects),
+            (Stat::Collections, counts.collections),
+            (Stat::Wrappers, model.handles_in(HandleState::Registered)),
+            (Stat::WrappersPeak, counts.peak),
+            (Stat::WrappersRegistered, counts.registered),
+            (Stat::WrappersTold, model.handles_in(HandleState::Told)),
+            (Stat::DeadQueued, model.handles_in(HandleState::Dead)),
+            (Stat::StackHighWater, counts.stack_high_water),
+            (Stat::ExternalBytes, model.external()),
+            (Stat::Pins, model.pins.len() as u64),
+            (Stat::RootRanges, model.ranges.len() as u64),
+            (Stat::MemoryPages, u64::from(self.host.pages())),
+            (Stat::NestedRefused, 0),
+        ];
+        for (stat, value) in expected {
+            assert_eq!(self.host.stat(stat), value, "{stat:?}");
+        }
+        let heap = self.host.stat(Stat::HeapBytes);
+        assert!(self.host.stat(Stat::PeakBytes) >= heap, "PeakBytes");
+        assert!(self.host.stat(Stat::TableBytes) <= heap, "TableBytes");
+        self.host.check();
     }
 }

@@ -1,7 +1,7 @@
 //! What the runtime should have: objects, roots, handles, and the numbers they add up to.
 //!
-//! The model knows the contents of every object and every root, so it can say exactly what a
-//! collection keeps. It knows nothing of blocks and bitmaps.
+//! The model knows the contents of every object and every root, so it can say exactly what a collection keeps. It knows
+//! nothing of blocks and bitmaps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ impl Object {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandleState {
     Registered,
-    /// Its wrapper died; the host is still to be told.
+    /// Its wrapper died; the host is still to be notified.
     Dead,
     Told,
 }
@@ -55,17 +55,7 @@ pub(crate) struct Handle {
     pub(crate) state: HandleState,
 }
 
-/// What a call in progress keeps alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InFlight {
-    Nothing,
-    /// An object that its caller knows.
-    Known(u32),
-    /// An object that its caller has not heard of yet: of this many bytes.
-    Unknown(u32),
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) live_bytes: u64,
     pub(crate) live_objects: u64,
@@ -74,20 +64,18 @@ pub(crate) struct Counts {
     pub(crate) collections: u64,
     pub(crate) registered: u64,
     pub(crate) peak: u64,
-    /// Collections asked for from inside the callback.
-    pub(crate) nested: u64,
-    /// Of these, such that need not be refused: much was allocated since the one before.
-    pub(crate) believable: u64,
-    /// Objects allocated before the last of the others.
-    pub(crate) allocated_at_nested: Option<u64>,
     pub(crate) stack_high_water: u64,
 }
 
-/// An object that a collection freed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Dead {
-    pub(crate) base: u32,
-    pub(crate) cell: u32,
+/// The call in progress.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Call {
+    /// The object that it registers.
+    pub(crate) registers: Option<u32>,
+    /// The handle that it releases.
+    pub(crate) releases: Option<u32>,
+    /// It asks for notification, whatever NOTIFY says.
+    pub(crate) asks: bool,
 }
 
 #[derive(Debug)]
@@ -100,11 +88,8 @@ pub(crate) struct Model {
     pub(crate) pins: BTreeMap<u32, u32>,
     pub(crate) handles: Vec<Handle>,
     pub(crate) options: Vec<u32>,
-    /// The calls in progress, the innermost last.
-    pub(crate) calls: Vec<InFlight>,
+    pub(crate) call: Call,
     pub(crate) counts: Counts,
-    /// Objects that no caller has heard of yet, or ever will after a trap.
-    pub(crate) hidden: BTreeSet<u32>,
     /// Where objects were that are gone.
     pub(crate) graves: Vec<u32>,
 }
@@ -119,9 +104,8 @@ impl Model {
             pins: BTreeMap::new(),
             handles: Vec::new(),
             options: OPTIONS.iter().map(|row| row.default).collect(),
-            calls: Vec::new(),
+            call: Call::default(),
             counts: Counts::default(),
-            hidden: BTreeSet::new(),
             graves: Vec::new(),
         }
     }
@@ -139,46 +123,34 @@ impl Model {
         registered.map(|handle| u64::from(handle.external)).sum()
     }
 
-    /// The object whose cell holds the byte at `at`.
-    pub(crate) fn base_of(&self, at: u32) -> Option<u32> {
-        let (&base, object) = self.objects.range(..=at).next_back()?;
-        (at - base < object.cell()).then_some(base)
-    }
-
     /// The object that a word keeps alive.
     fn target(&self, word: u32) -> Option<u32> {
-        let base = self.base_of(word)?;
-        (base == word || self.option(GcOption::Interior) == 1).then_some(base)
-    }
-
-    /// Counts an allocation of `cell` bytes.
-    pub(crate) fn count_allocated(&mut self, cell: u32) {
-        self.counts.allocated_bytes += u64::from(cell);
-        self.counts.allocated_objects += 1;
-        self.counts.live_bytes += u64::from(cell);
-        self.counts.live_objects += 1;
+        let (&base, object) = self.objects.range(..=word).next_back()?;
+        let is_inside = word - base < object.cell() && self.option(GcOption::Interior) == 1;
+        (base == word || is_inside).then_some(base)
     }
 
     pub(crate) fn add_object(&mut self, base: u32, content: Vec<u8>, atomic: bool) {
-        let end = u64::from(base) + content.len() as u64;
+        let cell = content.len() as u64;
         if let Some((&below, object)) = self.objects.range(..base).next_back() {
             assert!(below + object.cell() <= base, "{base:#x} lies in the object at {below:#x}");
         }
         if let Some((&above, _)) = self.objects.range(base..).next() {
+            let end = u64::from(base) + cell;
             assert!(end <= u64::from(above), "{base:#x} reaches into the object at {above:#x}");
         }
         self.objects.insert(base, Object { content, atomic, handle: None });
+        self.counts.allocated_bytes += cell;
+        self.counts.allocated_objects += 1;
+        self.counts.live_bytes += cell;
+        self.counts.live_objects += 1;
     }
 
     fn reachable(&self) -> BTreeSet<u32> {
         let ranges = self.ranges.iter().flat_map(|&(start, end)| &self.statics[start..end]);
-        let known = self.calls.iter().filter_map(|call| match call {
-            InFlight::Known(base) => Some(base),
-            _ => None,
-        });
         let mut queue: Vec<u32> =
             self.stack.iter().chain(ranges).filter_map(|&word| self.target(word)).collect();
-        queue.extend(self.pins.keys().chain(known));
+        queue.extend(self.pins.keys().chain(&self.call.registers));
         let mut reached = BTreeSet::new();
         while let Some(base) = queue.pop() {
             if reached.insert(base) {
@@ -188,16 +160,10 @@ impl Model {
         reached
     }
 
-    /// Whether a collection would free something.
-    pub(crate) fn has_garbage(&self) -> bool {
-        self.reachable().len() != self.objects.len()
-    }
-
     /// A collection: what cannot be reached is gone, and its handles are dead.
-    pub(crate) fn collect(&mut self) -> Vec<Dead> {
+    pub(crate) fn collect(&mut self) {
         let reached = self.reachable();
-        let mut dead = Vec::new();
-        let handles = &mut self.handles;
+        let (handles, graves) = (&mut self.handles, &mut self.graves);
         self.objects.retain(|&base, object| {
             if reached.contains(&base) {
                 return true;
@@ -205,39 +171,28 @@ impl Model {
             if let Some(handle) = object.handle {
                 handles[handle as usize].state = HandleState::Dead;
             }
-            dead.push(Dead { base, cell: object.cell() });
+            graves.push(base);
             false
         });
-        self.hidden.retain(|base| reached.contains(base));
-        self.graves.extend(dead.iter().map(|dead| dead.base));
-        let unknown = self.calls.iter().filter_map(|call| match call {
-            InFlight::Unknown(cell) => Some(*cell),
-            _ => None,
-        });
-        let cells = self.objects.values().map(Object::cell).chain(unknown);
-        let (bytes, objects) = cells.fold((0, 0), |(b, n), cell| (b + u64::from(cell), n + 1));
-        self.counts.live_bytes = bytes;
-        self.counts.live_objects = objects;
+        let cells = self.objects.values().map(|object| u64::from(object.cell()));
+        (self.counts.live_objects, self.counts.live_bytes) = (cells.len() as u64, cells.sum());
         let stack = 4 * self.stack.len() as u64;
         self.counts.stack_high_water = self.counts.stack_high_water.max(stack);
-        dead
     }
 
     /// Every wrapper is dead: the host shuts down.
     pub(crate) fn kill_handles(&mut self) {
-        for handle in &mut self.handles {
-            if handle.state == HandleState::Registered {
-                handle.state = HandleState::Dead;
-            }
-        }
         for object in self.objects.values_mut() {
-            object.handle = None;
+            if let Some(handle) = object.handle.take() {
+                self.handles[handle as usize].state = HandleState::Dead;
+            }
         }
     }
 
-    /// The blocks in which objects are.
-    pub(crate) fn blocks(&self) -> BTreeSet<u32> {
+    /// The number of blocks in which objects are.
+    pub(crate) fn blocks(&self) -> usize {
         let spans = self.objects.iter().map(|(&base, object)| (base, base + (object.cell() - 1)));
-        spans.flat_map(|(first, last)| first / BLOCK_SIZE..=last / BLOCK_SIZE).collect()
+        let blocks = spans.flat_map(|(first, last)| first / BLOCK_SIZE..=last / BLOCK_SIZE);
+        blocks.collect::<BTreeSet<_>>().len()
     }
 }
