@@ -137,7 +137,7 @@ fn points(values: &[Growth], of: impl Fn(&Growth) -> f64) -> Vec<(f64, f64)> {
     values.iter().map(|value| (f64::from(value.percent), of(value))).collect()
 }
 
-/// How many pauses of which length there were, for ours and wasmtime's collectors.
+/// The number of pauses by length, for ours and wasmtime's collectors.
 pub fn pauses(measured: &Measured, path: &Path) -> Drawn {
     let report = &measured.report;
     let shown = ["ours-x", "gc-copying", "gc-drc"];

@@ -33,7 +33,7 @@ pub struct Comparison {
     pub noise: Interval,
     /// Fuel of the new build by that of the old one, which is exact.
     pub fuel: f64,
-    /// Whether it moved.
+    /// True if it moved.
     pub verdict: Verdict,
 }
 

@@ -355,7 +355,7 @@ fn define(linker: &mut Linker<HostData>) -> EngineResult<()> {
     Ok(())
 }
 
-/// Whether every new object is zero, as the rival says. Not timed.
+/// Tells whether every new object is zero, as the rival says. Not timed.
 pub fn check_zeroes(prepared: &Prepared) -> Result<(), SampleError> {
     let workload = &crate::workload::ZERO;
     let args = workload.args(crate::workload::Scale::Full);

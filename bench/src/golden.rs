@@ -49,7 +49,7 @@ pub struct Moved {
     pub golden: Option<u64>,
     /// What it is.
     pub found: u64,
-    /// Whether it is more than is tolerated, or not in the file.
+    /// True if it is more than is tolerated, or not in the file.
     pub refused: bool,
 }
 

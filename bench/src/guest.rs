@@ -105,7 +105,7 @@ fn guest(workload: &Workload, rival: &Rival, timed: bool) -> Result<Vec<u8>, Cod
     wat::parse_str(&text).map_err(|error| CodeError::Text(workload.id.to_owned(), error))
 }
 
-/// Whether a rival is asked to run a workload at all.
+/// Tells whether a rival is asked to run a workload at all.
 pub fn takes_part(rival: &Rival, workload: &Workload) -> bool {
     let in_v8 = rival.host == Host::Node && rival.discipline == Discipline::Engine;
     // V8 sees that these objects are not used and makes none; and it never says when a value of the host is dropped.

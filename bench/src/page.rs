@@ -81,7 +81,7 @@ const INSTANCES: &[&str] = &[
     "gc-drc",
 ];
 
-/// Whether there is a page to write to.
+/// Tells whether there is a page to write to.
 pub fn check(path: &Path) -> Result<(), String> {
     let page = fs::read_to_string(path)
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;

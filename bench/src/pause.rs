@@ -77,7 +77,7 @@ impl Pauses {
         })
     }
 
-    /// How many pauses there were by length: the lower end of a bucket in microseconds, and the number.
+    /// The number of pauses by length: the lower end of a bucket in microseconds, and the number.
     pub fn histogram(&self) -> Vec<(f64, u64)> {
         let mut buckets = BTreeMap::new();
         for (_, time) in &self.long {

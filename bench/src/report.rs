@@ -63,7 +63,7 @@ pub struct CellReport {
     pub pauses: Option<PauseSummary>,
     /// Lower ends of buckets in microseconds, and how many pauses were in each.
     pub pause_histogram: Vec<(f64, u64)>,
-    /// Whether it ran a smaller size than the others, which would have taken too long.
+    /// True if it ran a smaller size than the others, which would have taken too long.
     pub smaller: bool,
     /// Why there are no figures.
     pub missing: Option<String>,
@@ -82,7 +82,7 @@ pub struct TargetReport {
     pub found: Option<f64>,
     /// The limit.
     pub limit: f64,
-    /// Whether it is kept; none without figures.
+    /// True if it is kept; none without figures.
     pub met: Option<bool>,
 }
 

@@ -85,13 +85,13 @@ pub struct Rival {
     pub form: Form,
     /// What guests do for it.
     pub discipline: Discipline,
-    /// Whether what it hands out is zero.
+    /// True if what it hands out is zero.
     pub zeroes: bool,
-    /// Whether it has collections that can be asked for.
+    /// True if it has collections that can be asked for.
     pub collects: bool,
-    /// Whether memory stays what it is while it is used.
+    /// True if memory stays what it is while it is used.
     pub keeps: bool,
-    /// Whether guests take cells inline where they know the size, and call only when there are none.
+    /// True if guests take cells inline where they know the size, and call only when there are none.
     pub inline: bool,
     /// Where it runs.
     pub host: Host,
@@ -128,27 +128,27 @@ impl Rival {
         self
     }
 
-    /// Whether it runs in this process.
+    /// Tells whether it runs in this process.
     pub fn runs_here(&self) -> bool {
         self.host == Host::Wasmtime
     }
 
-    /// Whether it runs the guests of this crate, in this process, so that they can be changed to look closer.
+    /// Tells whether it runs the guests of this crate, in this process, so that they can be changed to look closer.
     pub fn runs_templates(&self) -> bool {
         self.runs_here() && !matches!(self.source, Source::Whole(_))
     }
 
-    /// Whether it is ours.
+    /// Tells whether it is ours.
     pub fn is_ours(&self) -> bool {
         matches!(self.source, Source::Embedded | Source::File(_))
     }
 
-    /// Whether it is a limit rather than a rival: it does not manage memory.
+    /// Tells whether it is a limit rather than a rival: it does not manage memory.
     pub fn is_limit(&self) -> bool {
         self.discipline == Discipline::None || self.source == Source::Engine(EngineCollector::Null)
     }
 
-    /// Whether it can do what a workload asks for.
+    /// Tells whether it can do what a workload asks for.
     pub fn can(&self, needs: Needs) -> bool {
         match needs {
             Needs::Allocation => true,

@@ -32,7 +32,7 @@ pub struct Plan {
     pub longest: Duration,
     /// How long a turn goes on.
     pub turn: Duration,
-    /// Whether pauses and instructions are taken too, which needs further runs.
+    /// True if pauses and instructions are taken too, which needs further runs.
     pub details: bool,
 }
 
@@ -179,7 +179,7 @@ pub fn run(plan: &Plan, tools: &Tools, mut say: impl FnMut(&str)) -> Vec<Row> {
     rows.collect()
 }
 
-/// Whether a rival can be built, and new memory is zero if it says so.
+/// Tells whether a rival can be built, and new memory is zero if it says so.
 fn zeroes(rival: &Rival, tools: &Tools) -> Result<(), String> {
     if !rival.zeroes || !rival.runs_templates() || rival.discipline == Discipline::Engine {
         return Ok(());

@@ -40,11 +40,11 @@ pub enum Discipline {
 pub struct Variant<'a> {
     /// What the program does beside calling `alloc`.
     pub discipline: Discipline,
-    /// Whether new objects are zero.
+    /// True if new objects are zero.
     pub zeroed: bool,
-    /// Whether the host is called before and after each allocation, to time it.
+    /// True if the host is called before and after each allocation, to time it.
     pub timed: bool,
-    /// Whether objects of known sizes are taken inline from the runs that `gc_run` tells ("Allocation without a call" in
+    /// True if objects of known sizes are taken inline from the runs that `gc_run` tells ("Allocation without a call" in
     /// ABI.md).
     pub inline: bool,
     /// Constants of the workload.
@@ -76,7 +76,7 @@ pub fn expand(source: &str, variant: &Variant<'_>) -> Result<String, TemplateErr
     forms(&text.replace("(@functions)", &format!("(@functions){}", runs(&sizes))), variant)
 }
 
-/// Whether a guest makes objects of sizes that a compiler knows.
+/// Tells whether a guest makes objects of sizes that a compiler knows.
 pub fn knows_sizes(source: &str) -> bool {
     source.contains(ALLOC_FORM)
 }

@@ -115,7 +115,7 @@ pub struct Workload {
     pub constants: &'static [(&'static str, u32)],
     /// Who can run it.
     pub needs: Needs,
-    /// Whether V8 sees through the guest for Wasm GC and makes no objects.
+    /// True if V8 sees through the guest for Wasm GC and makes no objects.
     pub v8_removes: bool,
     /// Its sizes: full, quick, small.
     pub sizes: [Args; 3],

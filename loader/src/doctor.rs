@@ -141,7 +141,7 @@ fn run(args: &DoctorArgs) -> ExitCode {
     }
 }
 
-/// Whether the run ended with an overrun of the shadow stack.
+/// Tells whether the run ended with an overrun of the shadow stack.
 fn is_overrun(result: &Result<Vec<Val>, Error>) -> bool {
     matches!(result, Err(error) if error.code() == Some(ErrorCode::ShadowStackOverflow))
 }

@@ -37,7 +37,7 @@ pub(super) fn attached(words: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
     all
 }
 
-/// Whether a word is an option, rather than a negative number in any spelling that [`parse`] takes.
+/// Tells whether a word is an option, rather than a negative number in any spelling that [`parse`] takes.
 fn is_option(word: &OsString) -> bool {
     let Some(negative) = word.to_str().and_then(|text| text.strip_prefix('-')) else {
         return false;

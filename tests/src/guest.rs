@@ -52,7 +52,7 @@ impl Guest {
         Ok(R::of(&results))
     }
 
-    /// Whether each allocation collects.
+    /// Tells whether each allocation collects.
     pub fn is_eager(&self) -> bool {
         self.eager
     }

@@ -67,7 +67,7 @@ impl Setup {
         self
     }
 
-    /// Whether each allocation collects.
+    /// Tells whether each allocation collects.
     pub fn is_eager(&self) -> bool {
         self.config.options.contains(&(GcOption::Eager, 1))
     }
@@ -132,17 +132,17 @@ impl Told {
         self.lock().push((kind, handle));
     }
 
-    /// How many calls there were.
+    /// The number of calls.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether there was none.
+    /// Tells whether there was none.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    /// Whether this handle was told.
+    /// Tells whether this handle was told.
     pub fn contains(&self, kind: u32, handle: u32) -> bool {
         self.lock().contains(&(kind, handle))
     }

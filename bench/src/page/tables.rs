@@ -78,7 +78,7 @@ fn targets(text: &mut String, measured: &Measured) {
     bound("the module after wasm-opt -Oz", "≤ 12 KiB", size, 12.0);
 }
 
-/// Whether a target is met, and if not, by how much it is missed.
+/// Tells whether a target is met, and if not, by how much it is missed.
 fn verdict(met: Option<bool>, found: Option<f64>, limit: f64) -> String {
     match (met, found) {
         (Some(true), _) => "met".to_owned(),

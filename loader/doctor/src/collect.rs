@@ -96,7 +96,7 @@ impl State {
         Ok(due)
     }
 
-    /// Whether the runtime may collect in the next registration: its rule is in `ABI.md`.
+    /// Tells whether the runtime may collect in the next registration: its rule is in `ABI.md`.
     fn wrappers_are_due(&mut self, cx: &mut impl Context) -> bool {
         let entries = self.stat(&mut *cx, Stat::Wrappers) + self.stat(&mut *cx, Stat::DeadQueued);
         self.registered + 1 >= entries.max(512)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub enum Touch {
     /// An instruction read it, or wrote to it.
     Access {
-        /// Whether it was written to.
+        /// True if it was written to.
         writes: bool,
         /// How many bytes.
         bytes: u32,

@@ -39,7 +39,7 @@ pub(super) struct Instrumented {
     pub(super) bodies: Vec<Body>,
     /// Functions that it imports: those it imported before, and those that are called to check.
     pub(super) imported: (u32, u32),
-    /// How many calls it has of functions that may collect.
+    /// The number of calls of functions that may collect.
     pub(super) safepoints: u64,
     /// The numbers of functions that are as they were: checks would make them larger than engines take.
     pub(super) left_out: Vec<u32>,
@@ -262,7 +262,7 @@ impl Rewriter {
         code.call(self.shape.imported + check as u32)
     }
 
-    /// Whether an instruction of this function has a vector above its address.
+    /// Tells whether an instruction of this function has a vector above its address.
     fn spills_vectors(&self, body: &FunctionBody<'_>) -> wasmparser::Result<bool> {
         for operator in body.get_operators_reader()? {
             if access(&operator?).is_some_and(|access| access.operands.contains(&ValType::V128)) {

@@ -55,7 +55,7 @@ impl Pace {
         }
     }
 
-    /// Whether to collect at the safepoint that `site` calls, with the allocation `number` going on or the last.
+    /// Tells whether to collect at the safepoint that `site` calls, with the allocation `number` going on or the last.
     pub(super) fn is_due(&mut self, number: u64, site: Site) -> bool {
         if !(self.window.from..=self.window.until).contains(&number) {
             return false;

@@ -51,7 +51,7 @@ impl Quarantine {
         (self.queue.len() as i64, self.bytes.cast_signed())
     }
 
-    /// Whether this range is the ring.
+    /// Tells whether this range is the ring.
     pub(super) fn has_range(&self) -> bool {
         matches!(self.ring, Ring::At(_))
     }
@@ -115,7 +115,7 @@ impl Quarantine {
         Some(word)
     }
 
-    /// Whether it holds more than it may.
+    /// Tells whether it holds more than it may.
     pub(super) fn is_full(&self) -> bool {
         self.bytes > self.limit || self.loose > self.limit || self.queue.len() as u32 >= RING_WORDS
     }

@@ -6,7 +6,7 @@ use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef};
 /// The numbers of a module that come before its code.
 #[derive(Default)]
 pub(super) struct Shape {
-    /// How many types there are.
+    /// The number of types.
     pub(super) types: u32,
     /// For each type how many parameters it has, if it is a function's.
     params: Vec<u32>,
@@ -91,7 +91,7 @@ impl Shape {
         Ok(shape)
     }
 
-    /// Whether there is anything to instrument.
+    /// Tells whether there is anything to instrument.
     pub(super) fn has_code_for_the_runtime(&self) -> bool {
         !self.defined.is_empty() && (self.memory.is_some() || !self.safepoints.is_empty())
     }

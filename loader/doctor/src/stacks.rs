@@ -33,7 +33,7 @@ impl Stacks {
         Self { known: BTreeMap::from([(FIRST, first)]), current: FIRST }
     }
 
-    /// Whether `gc_sp` may be this.
+    /// Tells whether `gc_sp` may be this.
     pub(super) fn may_have(&self, sp: u32) -> bool {
         let stack = self.known.get(&self.current);
         stack.is_some_and(|stack| (stack.base..=stack.limit).contains(&sp)) && sp.is_multiple_of(4)

@@ -131,7 +131,7 @@ pub(super) struct State {
     pub(super) ranges: Vec<(u32, u32)>,
     pub(super) pins: BTreeMap<u32, u32>,
     pub(super) stacks: Stacks,
-    /// Whether the option INTERIOR is on.
+    /// True if the option INTERIOR is on.
     pub(super) interior: bool,
     /// The values that the program believes EAGER, GROWTH_PERCENT and MIN_HEAP to have.
     pub(super) believed: BTreeMap<u32, u32>,
@@ -188,7 +188,7 @@ impl State {
         self.exports.stat(cx, stat)
     }
 
-    /// Whether `gc_sp` and the guard word are what they may be. Before the heap is used there is no guard word.
+    /// Tells whether `gc_sp` and the guard word are what they may be. Before the heap is used there is no guard word.
     pub(super) fn stack_is_sound(&self, mut cx: impl Context) -> bool {
         let mut word = [0; 4];
         let read = self.exports.read(&cx, self.exports.gc_stack_limit, &mut word);

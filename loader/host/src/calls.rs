@@ -133,7 +133,7 @@ impl Exports {
         is_overrun.then_some(sp)
     }
 
-    /// Whether the runtime finds its shadow stack overrun; `None` if something else is broken too.
+    /// Tells whether the runtime finds its shadow stack overrun; `None` if something else is broken too.
     fn names_overrun(&self, cx: impl Context) -> Option<bool> {
         match self.verify(cx) {
             Ok(0) => Some(false),

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// What the engine takes, as it is built and set up here.
 const ENGINE: WasmFeatures = WasmFeatures::WASM3.difference(WasmFeatures::THREADS);
 
-/// Whether the engine takes the module. Validating on its own gives an error that knows its place; compiling wraps it
+/// Tells whether the engine takes the module. Validating on its own gives an error that knows its place; compiling wraps it
 /// up.
 pub(crate) fn validate(program: &Program, engine: &Engine) -> Result<(), Error> {
     Module::validate(engine, program.wasm()).map_err(|error| invalid(program, &error))

@@ -38,7 +38,7 @@ impl EngineKey {
         }
     }
 
-    /// Whether code for this key does all that `config` asks for.
+    /// Tells whether code for this key does all that `config` asks for.
     pub(crate) fn serves(self, config: &Config) -> bool {
         let wanted = Self::of(config);
         self.interruptible >= wanted.interruptible

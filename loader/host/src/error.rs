@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a file or an argument is at fault, rather than the run.
+    /// Tells whether a file or an argument is at fault, rather than the run.
     pub fn is_bad_input(&self) -> bool {
         !matches!(
             self,

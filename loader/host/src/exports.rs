@@ -25,7 +25,7 @@ impl Ptr {
     /// The address that is nobody's object.
     pub const NULL: Self = Self(0);
 
-    /// Whether this is [`NULL`](Self::NULL).
+    /// Tells whether this is [`NULL`](Self::NULL).
     pub const fn is_null(self) -> bool {
         self.0 == 0
     }
@@ -169,7 +169,7 @@ impl Find<'_> {
         }
     }
 
-    /// Whether the runtime's exports were left out, and this one with them.
+    /// Tells whether the runtime's exports were left out, and this one with them.
     fn is_left_out(&mut self, export: &str) -> bool {
         let name = self.named(export);
         self.marker.is_some_and(|marker| !marker.complete)

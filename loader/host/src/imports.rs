@@ -95,7 +95,7 @@ fn missing(
     format!("it imports {module_shown}.{name_shown}, which {whose} does not export{hint}")
 }
 
-/// Whether the offer is at least what is wanted, by the rules of linking.
+/// Tells whether the offer is at least what is wanted, by the rules of linking.
 fn fits(offered: &ExternType, wanted: &ExternType) -> bool {
     match (offered, wanted) {
         (ExternType::Func(offered), ExternType::Func(wanted)) => offered.matches(wanted),

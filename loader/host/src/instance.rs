@@ -153,7 +153,7 @@ impl Instance {
         Ok(self)
     }
 
-    /// Whether the runtime's exports are there: a program may have been linked without them, and then nothing can be
+    /// Tells whether the runtime's exports are there: a program may have been linked without them, and then nothing can be
     /// asked of the runtime but what it stored before a trap.
     pub fn is_complete(&self) -> bool {
         self.merged.as_ref().is_none_or(Merged::is_complete)

@@ -13,7 +13,7 @@ use crate::frames::{ModuleInfo, SourceFrames};
 use crate::imports;
 use crate::instance::Instance;
 
-/// Whether a limit was reached, which is nobody's bad input; the engine looks before it runs any of the program's code too.
+/// Tells whether a limit was reached, which is nobody's bad input; the engine looks before it runs any of the program's code too.
 fn ran_out(error: &wasmtime::Error) -> bool {
     let trap = error.downcast_ref::<Trap>();
     matches!(trap, Some(Trap::Interrupt | Trap::OutOfFuel | Trap::StackOverflow))
@@ -159,7 +159,7 @@ impl Linked {
         self.call(runtime, INITIALIZE, &[]).map(drop)
     }
 
-    /// Whether [`INITIALIZE`] is called when the program is instantiated.
+    /// Tells whether [`INITIALIZE`] is called when the program is instantiated.
     pub fn is_reactor(&self, runtime: &mut Instance) -> bool {
         let found = self.instance.get_func(&mut runtime.store, INITIALIZE);
         let ty = found.map(|function| function.ty(&runtime.store));

@@ -34,12 +34,12 @@ impl Merged {
         self.marker.complete
     }
 
-    /// Whether the runtime notifies the host of dead handles, and not a function of the program's.
+    /// Tells whether the runtime notifies the host of dead handles, and not a function of the program's.
     pub(crate) fn notifies_host(&self) -> bool {
         self.marker.decref.is_host()
     }
 
-    /// Whether an export was added for a host.
+    /// Tells whether an export was added for a host.
     pub(crate) fn hides(&self, export: &str) -> bool {
         self.hidden.contains(export)
     }

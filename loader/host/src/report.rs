@@ -171,7 +171,7 @@ fn faulting_address(message: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()
 }
 
-/// Whether an address is what a program makes of a pointer that it read from poisoned memory.
+/// Tells whether an address is what a program makes of a pointer that it read from poisoned memory.
 fn is_near_poison(address: u64) -> bool {
     /// Fields lie so many bytes behind the pointer to their object.
     const OFFSETS: u64 = 1 << 16;

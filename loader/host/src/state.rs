@@ -88,7 +88,7 @@ pub struct HostState {
     /// Bytes that programs may print, and have printed.
     pub(crate) max_output: Option<u64>,
     printed: u64,
-    /// Whether the engine's code counts fuel. Asking a store that does not is slow: the answer is an error.
+    /// True if the engine's code counts fuel. Asking a store that does not is slow: the answer is an error.
     pub(crate) counts_fuel: bool,
 }
 
@@ -161,7 +161,7 @@ impl HostState {
         self.refused_growth = None;
     }
 
-    /// Whether `word` is what stands at `gc_stack_limit` while the heap is used, and the shadow stack was not overrun.
+    /// Tells whether `word` is what stands at `gc_stack_limit` while the heap is used, and the shadow stack was not overrun.
     pub fn is_stack_guard(&self, word: u32) -> bool {
         word == self.guard.set
     }

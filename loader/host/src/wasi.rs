@@ -121,7 +121,7 @@ pub(crate) struct State {
     streams: BTreeMap<i32, Stream>,
 }
 
-/// Whether a module imports any of it.
+/// Tells whether a module imports any of it.
 pub(crate) fn is_imported(module: &Module) -> bool {
     module.imports().any(|import| MODULES.contains(&import.module()))
 }

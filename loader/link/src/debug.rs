@@ -7,7 +7,7 @@ use crate::module::Module;
 use crate::remap::Plan;
 use crate::space::Space;
 
-/// Whether a module has debug information of its own.
+/// Tells whether a module has debug information of its own.
 pub(super) fn is_there(module: &Module<'_>) -> bool {
     module.custom(".debug_info").is_some()
 }

@@ -102,7 +102,7 @@ impl LinkOutput {
         self.report
     }
 
-    /// Whether the module carries debug information.
+    /// Tells whether the module carries debug information.
     pub fn has_debug_info(&self) -> bool {
         self.has_debug_info
     }

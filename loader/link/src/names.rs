@@ -208,7 +208,7 @@ fn number(plan: &Plan<'_>, kind: Kind, (at, index): Place) -> Option<u32> {
     }
 }
 
-/// Whether a module defines something itself, or has it from outside.
+/// Tells whether a module defines something itself, or has it from outside.
 fn is_own(plan: &Plan<'_>, space: Space, (at, index): Place) -> bool {
     let import = plan.modules[at].import(space, index);
     import.is_none_or(|import| plan.origins[at][import] == Origin::Host)

@@ -119,7 +119,7 @@ pub(super) fn check(
     }
 }
 
-/// Whether the offer is what is wanted. Limits of memories are no matter: the merged memory is made to fit.
+/// Tells whether the offer is what is wanted. Limits of memories are no matter: the merged memory is made to fit.
 fn fits(
     (offered, offerer): (EntityType, TypesRef<'_>),
     (wanted, wanter): (EntityType, TypesRef<'_>),

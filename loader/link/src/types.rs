@@ -8,7 +8,7 @@ use crate::module::{Module, plain_function};
 pub(super) struct RuntimeTypes {
     /// The runtime's, by their numbers there.
     pub(super) added: Vec<u32>,
-    /// How many types there are in all.
+    /// The number of types in all.
     pub(super) count: u32,
 }
 

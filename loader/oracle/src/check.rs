@@ -124,7 +124,7 @@ fn check_others(m: &mut dyn Machine, state: &State) -> Step<()> {
     Ok(())
 }
 
-/// Whether all bytes are the same. Without a way out in the middle, the compiler looks at many at once.
+/// Tells whether all bytes are the same. Without a way out in the middle, the compiler looks at many at once.
 fn is_filled(bytes: &[u8], with: u8) -> bool {
     bytes.iter().fold(0, |different, &byte| different | (byte ^ with)) == 0
 }

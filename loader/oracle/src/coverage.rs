@@ -45,7 +45,7 @@ impl Coverage {
         self.overflows += other.overflows;
     }
 
-    /// How many operations there were.
+    /// The number of operations.
     pub fn operations(&self) -> u64 {
         self.ops.values().sum()
     }

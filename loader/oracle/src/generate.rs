@@ -110,7 +110,7 @@ pub struct Generator {
     catches: bool,
     /// What is left of the callback's script, by depth.
     scripts: Vec<u32>,
-    /// Whether sizes are small ones only.
+    /// True if sizes are small ones only.
     small: bool,
 }
 
@@ -199,7 +199,7 @@ impl Generator {
         Some(if trap { Op::Trap } else { self.next(model) })
     }
 
-    /// Whether the host catches traps in the script that was just begun.
+    /// Tells whether the host catches traps in the script that was just begun.
     pub(crate) fn catches(&self) -> bool {
         self.catches
     }

@@ -294,7 +294,7 @@ impl Model {
         reached
     }
 
-    /// Whether a collection would free something.
+    /// Tells whether a collection would free something.
     pub(crate) fn has_garbage(&self) -> bool {
         self.reachable().len() != self.objects.len()
     }

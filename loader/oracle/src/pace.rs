@@ -88,13 +88,13 @@ impl Pace {
         due
     }
 
-    /// Whether a collection must come before the next allocation that looks.
+    /// Tells whether a collection must come before the next allocation that looks.
     pub(crate) fn is_overdue(&self, model: &Model) -> bool {
         self.spent >= self.budget(model) * model.rules.budget / 100
             || self.registered >= self.registrations.max(MIN_REGISTRATIONS)
     }
 
-    /// Whether the next allocation may find that a collection is due.
+    /// Tells whether the next allocation may find that a collection is due.
     pub(crate) fn may_be_due(&self, model: &Model) -> bool {
         let set_aside = self.slack + u64::from(BLOCK_SIZE) * self.kinds.len() as u64;
         self.spent + set_aside >= self.budget(model) || self.registered >= self.registrations

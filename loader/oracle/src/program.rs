@@ -40,7 +40,7 @@ pub enum How {
 }
 
 impl How {
-    /// Whether the object holds no pointers.
+    /// Tells whether the object holds no pointers.
     pub fn is_atomic(self) -> bool {
         matches!(self, Self::Atomic | Self::TryAtomic | Self::InlineAtomic)
     }
@@ -252,7 +252,7 @@ impl Op {
 pub struct Script {
     /// What it does, in order.
     pub ops: Vec<Op>,
-    /// Whether it catches traps of its nested callbacks, and goes on.
+    /// True if it catches traps of its nested callbacks, and goes on.
     pub catches: bool,
 }
 
@@ -278,12 +278,12 @@ impl Program {
         Self { pages, statics, ops: Vec::new(), told: BTreeMap::new() }
     }
 
-    /// How many operations there are, those of the host too.
+    /// The number of operations, those of the host too.
     pub fn len(&self) -> usize {
         self.ops.len() + self.told.values().map(|script| script.ops.len()).sum::<usize>()
     }
 
-    /// Whether there are none.
+    /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -26,7 +26,7 @@ pub(crate) const FOREIGN: u8 = 0xF0;
 /// A call of the runtime in progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Frame {
-    /// Whether the call allocates an object, and if so, whether without pointers.
+    /// Set if the call allocates an object: `true` for one without pointers.
     pub(crate) allocates: Option<bool>,
     /// The call asks for the notification of dead handles.
     pub(crate) asks: bool,
@@ -80,13 +80,13 @@ pub(crate) struct State {
     pub(crate) static_end: Option<u32>,
     /// What had been allocated, in objects, when a collection was last refused and nothing was told since.
     pub(crate) refused_at: Option<u64>,
-    /// Whether the host has trapped and there was no collection since.
+    /// True if the host has trapped and there was no collection since.
     pub(crate) stale: bool,
     last_error: Option<Failure>,
     overflows: u64,
     /// What LAST_WORK is, where it can be known.
     pub(crate) last_work: Option<u64>,
-    /// Whether the program has ended, so that the host does nothing more when it is told.
+    /// True if the program has ended, so that the host does nothing more when it is told.
     pub(crate) is_over: bool,
     /// HEAP_BYTES at the last check.
     pub(crate) heap_bytes: u64,
@@ -353,7 +353,7 @@ impl Runner {
 }
 
 impl State {
-    /// Whether no callback is running.
+    /// Tells whether no callback is running.
     pub(crate) fn is_outside(&self) -> bool {
         self.floors.is_empty()
     }
@@ -363,12 +363,12 @@ impl State {
         self.floors.last().copied().unwrap_or(0)
     }
 
-    /// Whether a slot is the runtime's own while a call is in progress.
+    /// Tells whether a slot is the runtime's own while a call is in progress.
     pub(crate) fn is_marker(&self, slot: usize) -> bool {
         self.frames.iter().any(|frame| frame.marker == Some(slot))
     }
 
-    /// Whether the host has something to do as its `index`th thing when told of a handle; makes it up if need be.
+    /// Tells whether the host has something to do as its `index`th thing when told of a handle; makes it up if need be.
     fn next_of_host(&mut self, handle: u32, index: usize) -> bool {
         if self.is_over {
             return false;

@@ -136,7 +136,7 @@ impl Runner {
         }
     }
 
-    /// Whether a collection must come now, and whether it may.
+    /// Tells whether a collection must come now, and whether it may.
     fn due(&self) -> (bool, bool) {
         let state = self.state();
         let nested = !state.is_outside();
@@ -261,7 +261,7 @@ impl Runner {
         state.most_pages.min(state.model.option(GcOption::MaxPages))
     }
 
-    /// Whether the heap can't have `count` more blocks in a row.
+    /// Tells whether the heap can't have `count` more blocks in a row.
     fn is_full(&self, m: &mut dyn Machine, count: u32) -> Step<bool> {
         let (free, used, pages) = self.room(m)?;
         let limit = self.option(GcOption::HeapLimit);
@@ -274,7 +274,7 @@ impl Runner {
         Ok(pages.saturating_add(needed) > most && (free < count || count > 1))
     }
 
-    /// Whether memory is far from being used up, so that it is no reason to collect.
+    /// Tells whether memory is far from being used up, so that it is no reason to collect.
     fn is_roomy(&self, m: &dyn Machine, size: u32) -> bool {
         let wanted = blocks_for(size.max(1)) / 2 + 16;
         let pages = m.pages().saturating_add(wanted);

@@ -400,14 +400,14 @@ impl Runner {
         equal("its collections", call.collections, 0)
     }
 
-    /// Whether a word is the address of an object, and whether that stands for a handle.
+    /// Tells whether a word is the address of an object, and whether that stands for a handle.
     pub(crate) fn wrapper(&self, ptr: u32) -> (bool, Option<u32>) {
         let state = self.state();
         let object = state.model.objects.get(&ptr);
         (object.is_some(), object.and_then(|object| object.handle))
     }
 
-    /// Whether EAGER makes the next allocation or registration collect.
+    /// Tells whether EAGER makes the next allocation or registration collect.
     pub(crate) fn tick(&self) -> bool {
         let nested = self.depth() != 0;
         let mut state = self.state();

@@ -25,7 +25,7 @@ pub struct Marker {
     pub abi: u32,
     /// What is before the names under which exports of the runtime are exported.
     pub prefix: String,
-    /// Whether all of them are, or only those that a host cannot do without after a trap.
+    /// True if all of them are; false if only those are that a host needs after a trap.
     pub complete: bool,
     /// The numbers of the runtime's functions, where they are known: an optimiser numbers them anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,7 +143,7 @@ impl Decref {
         }
     }
 
-    /// Whether the import stays as it is.
+    /// Tells whether the import stays as it is.
     pub fn is_host(&self) -> bool {
         *self == Self::Host
     }

@@ -93,7 +93,7 @@ impl Outline {
         Ok(())
     }
 
-    /// Whether nobody has linked it yet: object files export nothing, and leave memory to the linker.
+    /// Tells whether nobody has linked it yet: object files export nothing, and leave memory to the linker.
     fn is_object(&self) -> bool {
         self.has_relocations && (self.imports_linear_memory || !self.has_entries)
     }

@@ -103,7 +103,7 @@ impl Program {
         &self.function_exports
     }
 
-    /// Whether the program was linked with the runtime: it has a [`Marker`], or one that cannot be read.
+    /// Tells whether the program was linked with the runtime: it has a [`Marker`], or one that cannot be read.
     pub fn is_linked(&self) -> bool {
         !matches!(Marker::find(self.wasm()), Ok(None))
     }

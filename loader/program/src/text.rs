@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Whether a terminal would obey this character, or hide it, rather than show it.
+/// Tells whether a terminal would obey this character, or hide it, rather than show it.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -81,7 +81,7 @@ pub(crate) struct Session<'a> {
     pub(crate) folder: PathBuf,
     /// Where commands are found.
     pub(crate) path: &'a str,
-    /// Whether each exit code but 0 has to stand in the page.
+    /// True if each exit code but 0 has to stand in the page.
     pub(crate) has_codes: bool,
 }
 
@@ -210,7 +210,7 @@ fn sessions<'a>(lines: &'a [&'a str]) -> (&'a [&'a str], Vec<(&'a str, &'a [&'a 
     (&lines[..starts.first().copied().unwrap_or(lines.len())], sessions.collect())
 }
 
-/// Whether lines are as expected, where `...` stands for anything.
+/// Tells whether lines are as expected, where `...` stands for anything.
 pub(crate) fn agree(expected: &[&str], found: &[&str]) -> bool {
     match (expected, found) {
         ([], []) => true,

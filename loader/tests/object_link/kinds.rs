@@ -14,7 +14,7 @@ use crate::common::left_out;
 use super::linker::{ROOTSTOCK, RUST_LLD, SDK, memory_map, sources, temporary};
 use super::running::{Running, Trapped};
 
-/// Whether a command is there; if not, the test leaves out what needs it.
+/// Tells whether a command is there; if not, the test leaves out what needs it.
 fn installed(command: &str) -> bool {
     let found = Command::new(command).arg("--version").output();
     let found = found.is_ok_and(|output| output.status.success());

@@ -26,7 +26,7 @@ fn difference(old: &str, new: &str) -> Vec<String> {
     gone.chain(new.difference(&old).map(|line| format!("+ {line}"))).collect()
 }
 
-/// Whether the interface is as the snapshot has it.
+/// Tells whether the interface is as the snapshot has it.
 fn holds(json: &str, snapshot: &str, update: bool) -> Result<bool, String> {
     let found = interface(json)?;
     if update {

@@ -82,7 +82,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Whether the promise was kept: nothing told twice, nothing forgotten, nothing made up.
+    /// Tells whether the promise was kept: nothing told twice, nothing forgotten, nothing made up.
     pub fn is_clean(&self) -> bool {
         self.told_twice == 0 && self.never_told == 0 && self.unknown == 0 && self.wrong_kind == 0
     }

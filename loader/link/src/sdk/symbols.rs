@@ -39,7 +39,7 @@ const DATA: u8 = 1;
 const SECTION: u8 = 3;
 
 impl Symbol {
-    /// Whether it is a function with code in this file.
+    /// Tells whether it is a function with code in this file.
     pub(super) fn is_defined_function(&self) -> bool {
         matches!(self.target, Target::Item(FUNCTION, _)) && self.flags & UNDEFINED == 0
     }

@@ -10,7 +10,7 @@ use super::cx::{Failure, Outcome, check};
 pub(super) struct Object {
     /// Bytes of its cell: what `gc_size` says.
     cell: u32,
-    /// Whether the collector is to look for pointers in it.
+    /// True if the collector is to look for pointers in it.
     atomic: bool,
     /// The words that were asked for; the rest of a scanned cell is zero.
     words: Vec<u32>,
@@ -32,7 +32,7 @@ impl Object {
 /// All objects that are allocated, by address: what was dead at the last collection is not among them.
 pub(super) struct Model {
     objects: BTreeMap<u32, Object>,
-    /// Whether any address inside an object keeps it alive, not only its base.
+    /// True if any address inside an object keeps it alive, not only its base.
     interior: bool,
 }
 
