@@ -12,7 +12,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// How many bytes it reaches.
+    /// The number of bytes that it reaches.
     pub(super) fn bytes(&self) -> u32 {
         1 << self.memarg.max_align
     }

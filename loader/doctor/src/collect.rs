@@ -19,7 +19,7 @@ use crate::trace::{Trace, TraceId};
 /// No object lies in the first page, which holds data of the runtime's own.
 const LEAST_OBJECT: u32 = 1 << 16;
 
-/// What is being marked.
+/// The marking that is under way.
 struct Marking<'a> {
     memory: &'a [u8],
     objects: &'a mut Objects,

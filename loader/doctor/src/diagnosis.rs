@@ -5,7 +5,7 @@ use std::fmt;
 use rootstock_host::Frame;
 use serde_json::{Value, json};
 
-/// How freed memory was touched.
+/// The way in which freed memory was touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Touch {
@@ -13,7 +13,7 @@ pub enum Touch {
     Access {
         /// True if it was written to.
         writes: bool,
-        /// How many bytes.
+        /// The number of bytes.
         bytes: u32,
         /// The first of them that is freed.
         address: u32,
@@ -53,7 +53,7 @@ impl fmt::Display for Touch {
     }
 }
 
-/// What to do about a missing root: where the object is at hand, and can be rooted.
+/// The remedy for a missing root: the place where the object is at hand, and can be rooted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
@@ -69,7 +69,7 @@ pub enum Remedy {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Diagnosis {
-    /// What was done.
+    /// The access.
     pub touch: Touch,
     /// Where, innermost first.
     pub touched: Vec<Frame>,
@@ -83,29 +83,29 @@ pub struct Diagnosis {
     pub made_by: &'static str,
     /// The kind and the handle that it stood for.
     pub handle: Option<(u32, u32)>,
-    /// Where it was allocated.
+    /// The calls in which it was allocated.
     pub allocated: Vec<Frame>,
     /// The number of the collection that freed it, how many allocations there had been, and in which function of the
     /// runtime.
     pub collection: u64,
-    /// How many allocations there had been by then.
+    /// The number of allocations by then.
     pub allocations: u64,
     /// The function of the runtime that collected.
     pub during: &'static str,
-    /// Where that was called.
+    /// The calls in which that came.
     pub freed: Vec<Frame>,
-    /// Where its address was first stored afterwards, and the address it was stored at.
+    /// The address at which its own was first stored afterwards, and the calls in which it was.
     pub carried: Option<(u32, Vec<Frame>)>,
     /// The function that needed the object across the collection, at its call that led to it.
     pub culprit: Option<Frame>,
-    /// What to do.
+    /// The remedy.
     pub remedy: Remedy,
-    /// What held the object last.
+    /// The last holder of the object.
     pub last: String,
 }
 
 impl Diagnosis {
-    /// What to do about it.
+    /// The remedy.
     fn advice(&self) -> String {
         let while_it = format!("while {} collects", self.during);
         match (&self.remedy, &self.culprit) {
@@ -236,11 +236,11 @@ pub struct Suspect {
     pub pushed: Option<Frame>,
     /// The number of the object's allocation.
     pub allocation: u64,
-    /// Where it was allocated.
+    /// The calls in which it was allocated.
     pub allocated: Option<Frame>,
     /// The collection that freed it.
     pub collection: u64,
-    /// Where that was called.
+    /// The calls in which that came.
     pub freed: Option<Frame>,
 }
 

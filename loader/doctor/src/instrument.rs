@@ -74,7 +74,7 @@ pub(super) fn instrument(wasm: &[u8], first_site: u32) -> Result<Option<Instrume
     Ok(Some(Instrumented { wasm, places, bodies, imported, safepoints, left_out }))
 }
 
-/// What is imported from [`MODULE`], with its parameters and results.
+/// The imports from [`MODULE`], with their parameters and results.
 const IMPORTS: [(&str, &[ValType], &[ValType]); 9] = {
     use ValType::{I32, I64};
     [
@@ -137,7 +137,7 @@ impl Scratch {
         }
     }
 
-    /// How many they are at the most.
+    /// The greatest number of them.
     const COUNT: u32 = 9;
 
     /// Their types, in that order.

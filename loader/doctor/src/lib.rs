@@ -61,7 +61,7 @@ use state::{Checks, Hidden, LOG_BYTES, Shared, State};
 use trace::{CALL_BYTES, STACK_CALLS, Traces};
 pub use window::eager_window;
 
-/// How the doctor goes about it.
+/// The settings of the doctor.
 ///
 /// ```
 /// use rootstock_doctor::Settings;
@@ -90,7 +90,7 @@ impl Default for Settings {
     }
 }
 
-/// What a run came to, apart from faults.
+/// The outcome of a run, apart from faults.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Summary {
@@ -254,7 +254,7 @@ impl Doctor {
         self.shared.lock().left_out.clone()
     }
 
-    /// What the run came to.
+    /// The outcome of the run.
     pub fn summary(&self) -> Summary {
         let state = self.shared.lock();
         Summary {

@@ -41,7 +41,7 @@ impl Call {
     }
 }
 
-/// What a collection found to hold an object.
+/// The holder of an object that a collection found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Holder {
     /// No collection has found it held.
@@ -60,7 +60,7 @@ pub(super) enum Holder {
     Object(u64, u32),
 }
 
-/// What became of an object's last root.
+/// The fate of an object's last root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
     /// The slot was popped by this instruction.
@@ -71,7 +71,7 @@ pub(super) enum Loss {
     Held { by: Holder, collection: u64 },
 }
 
-/// How an object died.
+/// The death of an object.
 #[derive(Clone, Debug)]
 pub(super) struct Death {
     /// The collection that found it dead.
@@ -84,14 +84,14 @@ pub(super) struct Death {
     pub(super) loss: Loss,
     /// How many of the calls that were under way had begun before it was allocated.
     pub(super) begun_before: u32,
-    /// Where its address was first stored afterwards.
+    /// The place at which its address was first stored afterwards.
     pub(super) carried: Option<Carried>,
 }
 
 /// The address of a dead object was stored.
 #[derive(Clone, Debug)]
 pub(super) struct Carried {
-    /// Where to.
+    /// The address there.
     pub(super) at: u32,
     pub(super) trace: Trace,
 }

@@ -12,7 +12,7 @@ use crate::trace::Site;
 
 /// Words of work that a safepoint earns.
 const EARNED: u64 = 1000;
-/// How often a call gets a collection that it has not earned.
+/// The number of calls of which one gets a collection that it has not earned.
 const VISITS: u32 = 3;
 /// Words of work that there are for those, in all.
 const PURSE: u64 = 2_000_000_000;
@@ -34,7 +34,7 @@ pub(super) struct Pace {
     /// Safepoints in the window since the last collection.
     passed: u32,
     credit: u64,
-    /// What the last collection cost.
+    /// The cost of the last collection.
     cost: u64,
     purse: u64,
     visits: HashMap<Site, u32>,

@@ -11,7 +11,7 @@ pub(super) struct Place {
 /// bytes from the module's. Both ascend.
 pub(super) struct Body {
     pub(super) moves: Vec<(u32, u32)>,
-    /// Where the body begins in the new module.
+    /// The start of the body in the new module.
     pub(super) start: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What the doctor knows while a program runs.
+//! The doctor's knowledge while a program runs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -26,7 +26,7 @@ pub(super) struct Checks {
     pub(super) depth: Global,
     pub(super) high: Global,
     pub(super) made: Global,
-    /// Where in its memory the logs of the slots are.
+    /// The address of the logs of the slots in its memory.
     pub(super) slots: u32,
     /// Where the shadow of the program's memory is: the last thing in it, and so as large as it has been needed.
     pub(super) shadow: u32,
@@ -109,7 +109,7 @@ impl Checks {
     }
 }
 
-/// What the doctor did with the runtime that a program is not to see in its statistics.
+/// The doctor's own use of the runtime, which a program is not to see in its statistics.
 #[derive(Default)]
 pub(super) struct Hidden {
     /// Collections that the program would not have had.

@@ -25,7 +25,7 @@ pub(super) type Site = u32;
 /// A call stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Trace {
-    /// How many calls were under way.
+    /// The number of calls that were under way.
     pub(super) depth: u32,
     /// The sites of the innermost ones, the innermost first.
     pub(super) sites: Vec<Site>,

@@ -26,7 +26,7 @@ use crate::state::HostState;
 /// Fuel of a question: some 20 seconds, where fuel is counted.
 const LOOK_FUEL: u64 = 20_000_000_000;
 
-/// What was there before a call.
+/// The state before a call.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a call that has begun has an end"]
 pub struct Begun {
@@ -99,7 +99,7 @@ impl Exports {
         }
     }
 
-    /// Where `gc_sp` is if the shadow stack was overrun, or `gc_sp` is none of its slots: what the runtime says at its next
+    /// The value of `gc_sp` if the shadow stack was overrun, or `gc_sp` is none of its slots: what the runtime says at its next
     /// collection, which may never come. As with the runtime, it is said once.
     fn overrun(&self, mut cx: impl Context) -> Option<u32> {
         if self.gc_stack_limit == 0 {
@@ -215,7 +215,7 @@ impl TrapReport {
     }
 }
 
-/// What an error says of itself. Nothing is asked.
+/// The report of an error by itself. Nothing is asked.
 fn described(cx: &mut StoreContextMut<'_, HostState>, error: &wasmtime::Error) -> TrapReport {
     let state = cx.data_mut();
     let refused_growth = state.refused_growth.take();

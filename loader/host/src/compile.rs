@@ -11,7 +11,7 @@ use wasmtime::{Engine, Module};
 
 use crate::error::Error;
 
-/// What the engine takes, as it is built and set up here.
+/// The proposals that the engine takes, as it is built and set up here.
 const ENGINE: WasmFeatures = WasmFeatures::WASM3.difference(WasmFeatures::THREADS);
 
 /// Tells whether the engine takes the module. Validating on its own gives an error that knows its place; compiling wraps it
@@ -20,7 +20,7 @@ pub(crate) fn validate(program: &Program, engine: &Engine) -> Result<(), Error> 
     Module::validate(engine, program.wasm()).map_err(|error| invalid(program, &error))
 }
 
-/// What the engine has against the module, in words.
+/// The engine's objection to the module, in words.
 fn invalid(program: &Program, error: &wasmtime::Error) -> Error {
     if let Some(cause) = features::objection(program.wasm(), ENGINE, "the engine") {
         return InputError::new(program.name(), cause).into();

@@ -1,4 +1,4 @@
-//! What an instance is made with.
+//! The settings of an instance.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use runtime::options::GcOption;
 use crate::host::Callback;
 use crate::wasi::Wasi;
 
-/// What an instance is made with, field by field, from [`Config::default`] on, which bounds nothing but the wasm stack.
+/// The settings of an instance, field by field, from [`Config::default`] on, which bounds nothing but the wasm stack.
 ///
 /// ```
 /// use rootstock_host::{Config, GcOption, Instance};
@@ -25,7 +25,7 @@ pub struct Config {
     pub options: Vec<(GcOption, u32)>,
     /// Bytes that all memories together may grow to. With a bound here, tables have one too.
     pub max_memory: Option<u64>,
-    /// What the host does when it is told that a handle is dead.
+    /// The action of the host when it is notified of a dead handle.
     pub callback: Callback,
     /// Time from now on after which a running call is stopped, and compiling a program given up. Code that can be stopped is a few percent slower.
     pub timeout: Option<Duration>,
@@ -38,7 +38,7 @@ pub struct Config {
     pub max_handles: Option<u64>,
     /// Bytes that programs may print.
     pub max_output: Option<u64>,
-    /// What programs that import WASI are shown of it; without it they are refused.
+    /// The part of WASI that programs that import it are shown; without it they are refused.
     pub wasi: Option<Wasi>,
     /// Keep what programs print for [`Instance::take_output`](crate::Instance::take_output), instead of printing it.
     pub capture_output: bool,

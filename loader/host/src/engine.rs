@@ -18,7 +18,7 @@ use crate::limits;
 use crate::state::HostState;
 use crate::wasi;
 
-/// What of a [`Config`] is compiled into the code, and so decides which engine it needs.
+/// The part of a [`Config`] that is compiled into the code, and so decides which engine it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EngineKey {
     /// Code looks at the epoch, so that a timeout can stop it: a few percent slower.

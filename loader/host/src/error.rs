@@ -1,4 +1,4 @@
-//! What can go wrong between a host, the runtime and a program.
+//! Failures between a host, the runtime and a program.
 //!
 //! Two kinds must not be mixed up: *bad input* (a file or an argument is at fault, nothing has run; the command exits
 //! with 2) and *traps* (a program or the runtime stopped while running; the command exits with 1).
@@ -32,7 +32,7 @@ pub enum Error {
         "{what} has version {found} of the ABI; this build of Rootstock speaks version {expected}"
     )]
     AbiVersion {
-        /// What was looked at: the runtime's or the program's name.
+        /// The name of the runtime or of the program that was looked at.
         what: String,
         /// The version of this crate.
         expected: u32,
@@ -47,7 +47,7 @@ pub enum Error {
         module: String,
         /// The export.
         export: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         cause: String,
     },
 
@@ -56,7 +56,7 @@ pub enum Error {
     OutOfBounds {
         /// The first byte's address.
         address: u32,
-        /// How many bytes were asked for.
+        /// The bytes that were asked for.
         length: usize,
         /// The size of memory.
         memory: usize,
@@ -76,7 +76,7 @@ pub enum Error {
         option: &'static str,
         /// The value.
         value: u32,
-        /// What is allowed, in words.
+        /// The values that are allowed, in words.
         allowed: String,
     },
 
@@ -87,7 +87,7 @@ pub enum Error {
     /// The engine could not do its part.
     #[error("{what}: {cause}")]
     Engine {
-        /// What was attempted.
+        /// The action that was attempted.
         what: String,
         /// The engine's words.
         cause: String,
@@ -146,7 +146,7 @@ impl From<rootstock_program::Error> for Error {
 pub struct TrapReport {
     /// The row of the runtime's error table, where the runtime trapped on purpose.
     pub code: Option<&'static ErrorInfo>,
-    /// What `gc_last_error_arg` returned; 0 without a code.
+    /// The result of `gc_last_error_arg`; 0 without a code.
     pub arg: u32,
     /// The engine's reason, where it was one: an instruction that trapped, or an interruption.
     pub trap: Option<Trap>,

@@ -61,11 +61,11 @@ macro_rules! exports {
             pub memory: Memory,
             /// The next free slot of the shadow stack.
             pub gc_sp: Global,
-            /// Where the first shadow stack begins.
+            /// The start of the first shadow stack.
             pub gc_stack_base: u32,
-            /// Where the first shadow stack ends; 0 where a linked program does not say.
+            /// The end of the first shadow stack; 0 where a linked program does not say.
             pub gc_stack_limit: u32,
-            /// Where a program's static data begin.
+            /// The start of a program's static data.
             pub gc_program_base: u32,
             $(
                 #[doc = concat!("The function `", stringify!($name), "` of the ABI.")]

@@ -18,13 +18,13 @@ pub trait SourceFrames: Send + Sync {
     fn source_frame(&self, function: u32, offset: Option<usize>) -> Frame;
 }
 
-/// What messages know of a module that the engine does not.
+/// The names of a module that messages use and the engine does not know.
 pub(crate) struct ModuleInfo {
     pub(crate) module: Module,
     pub(crate) name: Arc<str>,
     /// The names under which functions are exported, by number: for those that have no other.
     pub(crate) exports: BTreeMap<u32, String>,
-    /// Where this is an instrumented module, the one that its author knows.
+    /// The module that its author knows, if this is an instrumented one.
     pub(crate) origin: Option<Arc<dyn SourceFrames>>,
 }
 

@@ -25,7 +25,7 @@ pub use audit::{Audit, Fault, FaultKind, Handle, Status};
 const SLOT_BITS: u32 = 12;
 const SLOTS: usize = 1 << SLOT_BITS;
 const SLOT_MASK: u32 = SLOTS as u32 - 1;
-/// What clients may put into bit 31 is not part of the number.
+/// A bit 31 that clients may set is not part of the number.
 const NUMBER_MASK: u32 = 0x7fff_ffff;
 const CHUNKS: usize = 1 << (31 - SLOT_BITS);
 /// More faults than this are counted, not kept.

@@ -22,7 +22,7 @@ use crate::handles::{HandleStore, StoreFull};
 use crate::report;
 use crate::state::HostState;
 
-/// What the host does when it is told that a handle is dead. The handle store is told first, always.
+/// The action of the host when it is notified of a dead handle. The handle store is always notified first.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Callback {
     }
 }
 
-/// What a host can do from inside a call that wasm made: the callback, or a function of its own.
+/// The means of a host inside a call that wasm made: the callback, or a function of its own.
 pub struct CallbackCx<'a> {
     caller: Caller<'a, HostState>,
     exports: Arc<Exports>,

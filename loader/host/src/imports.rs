@@ -1,4 +1,4 @@
-//! Whether a program's imports can be had, and if not, what is wrong with each of them.
+//! The check of a program's imports: each that cannot be satisfied, with its fault.
 
 use std::fmt::Write;
 

@@ -142,7 +142,7 @@ impl Instance {
         Ok((Self { store, exports, linker, key, watchdog, merged: None }, made))
     }
 
-    /// What has to be set before any of a program's code runs.
+    /// Sets what has to be set before any of a program's code runs.
     pub(crate) fn configured(mut self, config: &Config) -> Result<Self, Error> {
         for &(option, value) in &config.options {
             self.configure(option, value)?;
@@ -216,7 +216,7 @@ impl Instance {
         Arc::clone(&self.exports)
     }
 
-    /// What programs that are instantiated later may import, and the store that it is in.
+    /// The imports for programs that are instantiated later, and the store that they are in.
     pub fn linker_and_store(&mut self) -> (&mut Linker<HostState>, &mut Store<HostState>) {
         (&mut self.linker, &mut self.store)
     }

@@ -10,7 +10,7 @@ use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 use crate::error::Error;
 use crate::state::HostState;
 
-/// How often a watchdog looks again after its deadline.
+/// The time after which a watchdog looks again after its deadline.
 const BEAT: Duration = Duration::from_millis(500);
 
 /// Time of a question to the runtime when a program's own is up. A heap that the program has overwritten may be one that

@@ -14,14 +14,14 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::linked::Linked;
 
-/// What the start function is exported as, for the host to call it itself, unless the program has that name.
+/// The name under which the start function is exported, for the host to call it itself, unless the program has that name.
 const START: &str = "rootstock.start";
 
 /// A program that is in one instance with the runtime.
 pub(crate) struct Merged {
     marker: Marker,
     instance: wasmtime::Instance,
-    /// What its start function is exported as, until it has run.
+    /// The name under which its start function is exported, until it has run.
     start: Option<String>,
     /// Exports that are there for a host: none of the program's.
     hidden: HashSet<String>,

@@ -12,7 +12,7 @@ use crate::error::{Frame, TrapReport};
 use crate::frames::BACKTRACE_FRAMES;
 use crate::handles::{FaultKind, HandleStore, Status};
 
-/// What fills freed cells when POISON is on, and in the doctor's quarantine.
+/// The byte that fills freed cells when POISON is on, and in the doctor's quarantine.
 pub const POISON_BYTE: u8 = 0xdb;
 /// A word of it.
 const POISON: u32 = u32::from_ne_bytes([POISON_BYTE; 4]);
@@ -55,7 +55,7 @@ pub fn fault(what: FaultKind) -> String {
 /// # Ok::<(), rootstock_host::Error>(())
 /// ```
 pub struct Report<'a> {
-    /// What is known of the trap.
+    /// The facts about the trap.
     pub trap: &'a TrapReport,
     /// The host's handles at that moment.
     pub handles: &'a HandleStore,
@@ -112,7 +112,7 @@ fn argument(row: &ErrorInfo, arg: u32) -> String {
     }
 }
 
-/// What `gc_verify` returned, in words.
+/// The result of `gc_verify` in words.
 pub fn invariant(code: u32) -> String {
     let known = Invariant::ALL.iter().find(|(invariant, _)| *invariant as u32 == code);
     match known {

@@ -16,7 +16,7 @@ use crate::wasi::{self, Stream, Wasi};
 /// Bytes of output that are kept for a host that captures it.
 const CAPTURE_LIMIT: usize = 256 << 20;
 
-/// Where a program's output goes.
+/// The destination of a program's output.
 pub(crate) enum Output {
     Stdout(io::BufWriter<io::Stdout>),
     Captured(Vec<u8>),
@@ -40,7 +40,7 @@ impl Output {
 }
 
 impl Output {
-    /// What was printed before comes before what is printed elsewhere now.
+    /// Writes out the earlier output, so that it comes before what is printed elsewhere now.
     pub(crate) fn flush(&mut self) -> wasmtime::Result<()> {
         match self {
             Self::Captured(_) => Ok(()),
@@ -76,7 +76,7 @@ pub struct HostState {
     pub(crate) refused_growth: Option<usize>,
     /// Set when the runtime failed to answer a question.
     pub(crate) blind: bool,
-    /// What programs are shown of WASI, if anything.
+    /// The part of WASI that programs are shown, if any.
     pub(crate) wasi_given: Option<Wasi>,
     /// Set up when the first program is instantiated that imports it.
     pub(crate) wasi: Option<Box<wasi::State>>,
@@ -188,7 +188,7 @@ impl Default for HostState {
 pub(crate) struct MemoryLimit {
     pub(crate) max: Option<usize>,
     used: usize,
-    /// What the last permission added, to be taken back if growing fails after all.
+    /// The bytes that the last permission added, to be taken back if growing fails after all.
     pending: usize,
     /// Requests so far, and the numbers of those that are refused whatever the bound.
     pub(crate) asked: u64,

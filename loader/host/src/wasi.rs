@@ -29,7 +29,7 @@ use crate::state::HostState;
 /// The modules that programs import WASI from: preview 1, and what there was before it.
 pub const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
-/// What a program sees of its surroundings through WASI. [`Wasi::default`] shows it nothing.
+/// The surroundings that a program sees through WASI. [`Wasi::default`] shows it nothing.
 ///
 /// ```
 /// use rootstock_host::{Config, Instance, Program, Wasi};
@@ -136,7 +136,7 @@ pub(crate) fn define(linker: &mut Linker<HostState>, module: &str) -> wasmtime::
     }
 }
 
-/// What a function of WASI works on: the program's memory, and the state of the host.
+/// The data that a function of WASI works on: the program's memory, and the state of the host.
 fn parts<'a>(
     caller: &'a mut Caller<'_, HostState>,
 ) -> wasmtime::Result<(&'a mut [u8], &'a mut HostState)> {
@@ -248,7 +248,7 @@ macro_rules! functions {
     };
 }
 
-/// What both versions have.
+/// The functions of both versions.
 macro_rules! version {
     ($name:ident, $module:ident, $path:path) => {
         mod $name {
@@ -367,7 +367,7 @@ macro_rules! version {
 version!(preview_0, wasi_unstable, wasmtime_wasi::p0::wasi_unstable);
 version!(preview_1, wasi_snapshot_preview1, wasmtime_wasi::p1::wasi_snapshot_preview1);
 
-/// What only the newer has.
+/// The functions of the newer version alone.
 mod newer {
     use wasmtime_wasi::p1::wasi_snapshot_preview1;
 

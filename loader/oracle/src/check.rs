@@ -1,4 +1,4 @@
-//! What must be equal after each operation, and at the start of each callback.
+//! The comparison after each operation, and at the start of each callback.
 
 use runtime::addr::{BLOCK_SIZE, BLOCKS_PER_PAGE};
 use runtime::options::GcOption;

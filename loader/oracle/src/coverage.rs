@@ -1,4 +1,4 @@
-//! What the programs have done: how often each operation, each error and each rare thing came up.
+//! Counts of the operations, errors and rare things that came up in programs.
 
 use std::collections::BTreeMap;
 

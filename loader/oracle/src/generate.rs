@@ -108,7 +108,7 @@ pub struct Generator {
     /// Of a hundred of these, how many trap.
     traps: u32,
     catches: bool,
-    /// What is left of the callback's script, by depth.
+    /// The operations left in the callback's script, by depth.
     scripts: Vec<u32>,
     /// True if sizes are small ones only.
     small: bool,

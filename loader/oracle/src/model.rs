@@ -1,4 +1,4 @@
-//! What the runtime should have: objects, roots, handles, and the numbers they add up to.
+//! The state that the runtime should have: objects, roots, handles, and the numbers they add up to.
 //!
 //! The model knows the content of every object and of every root, so it can say exactly what a collection keeps, a
 //! number that looks like an address included. It knows nothing of how the runtime goes about it.
@@ -129,7 +129,7 @@ impl Handles {
     }
 }
 
-/// What a call in progress keeps alive.
+/// The object that a call in progress keeps alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InFlight {
     Nothing,
@@ -152,7 +152,7 @@ pub(crate) struct Counts {
     pub(crate) stack_high_water: u64,
 }
 
-/// What a collection has done.
+/// The effects of a collection.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     /// Address and bytes of each object that it freed.
@@ -165,11 +165,11 @@ pub(crate) struct Collected {
 pub(crate) struct Model {
     pub(crate) rules: Rules,
     pub(crate) objects: BTreeMap<u32, Object>,
-    /// Where each named object is, or was.
+    /// The address of each named object, or its last.
     pub(crate) names: BTreeMap<Name, u32>,
     pub(crate) stack: Vec<u32>,
     pub(crate) statics: Vec<u32>,
-    /// Where static data start.
+    /// The start of static data.
     pub(crate) static_base: u32,
     /// Root ranges, as addresses.
     pub(crate) ranges: Vec<(u32, u32)>,

@@ -62,7 +62,7 @@ pub enum Op {
     Fan {
         /// The name of the object that holds the others.
         name: Name,
-        /// How many others.
+        /// The number of others.
         count: u32,
         /// Bytes of each.
         size: u32,
@@ -72,14 +72,14 @@ pub enum Op {
     Comb {
         /// The name of the list's first node.
         name: Name,
-        /// How many nodes.
+        /// The number of nodes.
         count: u32,
         /// Bytes of the object beside each.
         size: u32,
     },
     /// Allocates and registers wrappers that nobody keeps, with handles from one on.
     Burst {
-        /// How many.
+        /// The number of them.
         count: u32,
         /// Bytes of each.
         size: u32,
@@ -94,7 +94,7 @@ pub enum Op {
     Set {
         /// The slot.
         slot: u32,
-        /// What it holds now.
+        /// The word that it holds now.
         value: Word,
     },
     /// Pops slots, as many as there are at most.
@@ -105,14 +105,14 @@ pub enum Op {
         object: Name,
         /// The word's index, modulo the object's words.
         word: u32,
-        /// What it holds now.
+        /// The word that it holds now.
         value: Word,
     },
     /// Writes a word of static data.
     Static {
         /// The word's index, modulo the words there are.
         word: u32,
-        /// What it holds now.
+        /// The word that it holds now.
         value: Word,
     },
     /// `gc_add_roots`, from and to so many bytes above `gc_program_base`.
@@ -170,7 +170,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// What the text calls it.
+    /// Its keyword in the text.
     pub fn keyword(&self) -> &'static str {
         match self {
             Self::Alloc { how: How::Alloc, .. } => "alloc",
@@ -247,10 +247,10 @@ impl Op {
     ];
 }
 
-/// What the host does when it is told of a handle.
+/// The actions of the host when it is notified of a handle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
-    /// What it does, in order.
+    /// Its operations, in order.
     pub ops: Vec<Op>,
     /// True if it catches traps of its nested callbacks, and goes on.
     pub catches: bool,
@@ -263,9 +263,9 @@ pub struct Program {
     pub pages: u32,
     /// Bytes of static data; 0 leaves `gc_init` out.
     pub statics: u32,
-    /// What the program does, in order.
+    /// The operations of the program, in order.
     pub ops: Vec<Op>,
-    /// What the host does when it is told of a handle.
+    /// The actions of the host when it is notified of a handle.
     pub told: BTreeMap<u32, Script>,
 }
 

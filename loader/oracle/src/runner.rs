@@ -18,9 +18,9 @@ use crate::program::{Op, Program, STATIC_WORDS, Word};
 
 /// Callbacks deeper than this do nothing.
 const MAX_DEPTH: usize = 4;
-/// What static data are filled with where no program writes.
+/// The byte that fills static data where no program writes.
 pub(crate) const UNTOUCHED: u8 = 0x5A;
-/// What somebody else fills the pages with that they grow.
+/// The byte with which another allocator fills its pages.
 pub(crate) const FOREIGN: u8 = 0xF0;
 
 /// A call of the runtime in progress.
@@ -40,7 +40,7 @@ pub(crate) struct Frame {
     pub(crate) collections: u64,
 }
 
-/// What is known of a call that is over.
+/// The facts about a call that is over.
 pub(crate) struct Outcome<T> {
     pub(crate) result: Answer<T>,
     /// Collections, but for those inside callbacks.
@@ -336,7 +336,7 @@ impl Runner {
         Ok(Outcome { result, collections, callbacks, in_flight, dead })
     }
 
-    /// What a word is now.
+    /// The value of a word now.
     pub(crate) fn resolve(&self, word: Word) -> Option<u32> {
         match word {
             Word::Number(number) => Some(number),
@@ -346,7 +346,7 @@ impl Runner {
         }
     }
 
-    /// How many callbacks are running.
+    /// The number of callbacks that are running.
     pub(crate) fn depth(&self) -> usize {
         self.state().floors.len()
     }

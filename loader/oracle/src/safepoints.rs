@@ -143,7 +143,7 @@ impl Runner {
         (state.pace.is_overdue(&state.model), nested || state.pace.may_be_due(&state.model))
     }
 
-    /// What an allocation promises, but for its content.
+    /// Checks the promises of an allocation, but for its content.
     fn check_new(
         &self,
         m: &mut dyn Machine,

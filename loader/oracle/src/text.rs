@@ -301,7 +301,7 @@ impl Parser {
     }
 }
 
-/// What is left of a line.
+/// The rest of a line.
 struct Rest<'a>(SplitWhitespace<'a>);
 
 impl<'a> Rest<'a> {

@@ -1,11 +1,11 @@
-//! Where code has gone: from offsets in the old code section to offsets in the new one.
+//! The new places of code: from offsets in the old code section to offsets in the new one.
 
-/// Where addresses of code have gone.
+/// The new places of addresses of code.
 pub trait Addresses {
     /// The new address of an old one; `None` if no code is there.
     fn get(&self, old: u64) -> Option<u64>;
 
-    /// Where the module's code begins.
+    /// The start of the module's code.
     fn first(&self) -> Option<u64>;
 
     /// Where rows begin whose first is for the instruction at `address`: a new address, as is the result.
@@ -18,7 +18,7 @@ pub trait Addresses {
 pub(crate) struct Shifted {
     /// By this.
     pub(crate) by: u64,
-    /// Where functions begin, ascending.
+    /// The starts of functions, ascending.
     pub(crate) functions: Vec<u64>,
 }
 
@@ -49,7 +49,7 @@ impl Addresses for Shifted {
 /// assert_eq!((moved.get(1), moved.get(4), moved.get(9)), (Some(11), Some(20), None));
 /// ```
 pub struct AddressMap {
-    /// Where the contents of the old code section begin in the file.
+    /// The offset in the file at which the contents of the old code section begin.
     code: usize,
     places: Vec<(u64, u64)>,
 }

@@ -19,16 +19,16 @@ use crate::address::Addresses;
 
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
 
-/// What stands for the address of something that is not there, as linkers write it.
+/// The address of something that is not there, as linkers write it.
 const TOMBSTONE: u64 = 0xffff_ffff;
 
-/// What the DWARF of one module is rewritten with.
+/// The data by which the DWARF of one module is rewritten.
 pub struct Moved<'m> {
     /// The file, as messages give it.
     pub file: &'m str,
     /// The contents of a custom section, where there is one of this name.
     pub section: &'m dyn Fn(&str) -> Option<&'m [u8]>,
-    /// Where its code has gone.
+    /// The new places of its code.
     pub addresses: &'m dyn Addresses,
     /// The new number of a global.
     pub global: &'m dyn Fn(u32) -> Option<u32>,
@@ -207,7 +207,7 @@ impl<'m> Moved<'m> {
         Address::Constant(if old == 0 { 0 } else { self.addresses.get(old).unwrap_or(TOMBSTONE) })
     }
 
-    /// What the length of code that was at `old` and is at `new` has become.
+    /// The new length of code that was at `old` and is at `new`.
     fn length(&self, (old, new): (u64, u64), length: u64) -> u64 {
         let end = self.addresses.get(old.saturating_add(length));
         end.map_or(0, |end| end.saturating_sub(new))

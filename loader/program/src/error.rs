@@ -1,4 +1,4 @@
-//! What can be wrong with a file, an argument, or a version.
+//! Faults of files, arguments and versions.
 
 /// Bad input: a file or an argument is at fault, and nothing has run.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum Error {
 #[error("{what} has version {found} of the ABI; this build of Rootstock speaks version {expected}")]
 #[non_exhaustive]
 pub struct AbiMismatch {
-    /// What was looked at: the runtime's or the program's name.
+    /// The name of the runtime or of the program that was looked at.
     pub what: String,
     /// The version of this crate.
     pub expected: u32,
@@ -33,7 +33,7 @@ pub struct AbiMismatch {
 pub struct InputError {
     /// The file, or the argument as it was given.
     pub subject: String,
-    /// What is wrong with it, and where that helps, what to do.
+    /// The fault, and where that helps, the remedy.
     pub cause: String,
 }
 

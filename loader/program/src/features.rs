@@ -4,7 +4,7 @@
 
 use wasmparser::{Validator, WasmFeatures};
 
-/// What a module may use beyond wasm 2.0, in words.
+/// The proposals that a module may use beyond wasm 2.0, in words.
 const NAMES: &[(WasmFeatures, &str)] = &[
     (WasmFeatures::LEGACY_EXCEPTIONS, "legacy exceptions (`try`, `catch`)"),
     (WasmFeatures::THREADS, "threads (shared memory, atomic instructions)"),

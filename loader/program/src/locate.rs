@@ -8,9 +8,9 @@ use wasmparser::{Parser, Payload};
 
 use crate::text;
 
-/// What is wrong with a module, and where: a byte offset into it.
+/// A fault of a module, and its place: a byte offset into the module.
 pub struct Cause {
-    /// What is wrong, in words.
+    /// The fault in words.
     pub message: String,
     /// The byte offset into the module.
     pub offset: Option<u64>,

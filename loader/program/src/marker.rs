@@ -1,4 +1,4 @@
-//! How a linked module is known again: by a custom section, or where `wasm-ld` linked it, by its imports and exports.
+//! The signs of a linked module: a custom section, or where `wasm-ld` linked it, its imports and exports.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use rootstock_built::runtime_exports;
 use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 
-/// What a linked module says of itself.
+/// The facts that a linked module states about itself.
 ///
 /// ```
 /// use rootstock_program::Marker;
@@ -23,14 +23,14 @@ use wasmparser::{Parser, Payload};
 pub struct Marker {
     /// The version of the ABI that its runtime has.
     pub abi: u32,
-    /// What is before the names under which exports of the runtime are exported.
+    /// The prefix of the names under which exports of the runtime are exported.
     pub prefix: String,
     /// True if all of them are; false if only those are that a host needs after a trap.
     pub complete: bool,
     /// The numbers of the runtime's functions, where they are known: an optimiser numbers them anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<Range<u32>>,
-    /// Where its runtime notifies of dead handles.
+    /// The function by which its runtime notifies of dead handles.
     #[serde(default, skip_serializing_if = "Decref::is_host")]
     pub decref: Decref,
 }
@@ -55,7 +55,7 @@ impl Marker {
         Ok(Self::of_object_link(wasm).unwrap_or_default())
     }
 
-    /// What a module that was linked with `libruntime.a` would say: it imports what only the runtime does, and exports
+    /// The marker that a module linked with `libruntime.a` would have: it imports what only the runtime does, and exports
     /// what a host needs.
     fn of_object_link(wasm: &[u8]) -> wasmparser::Result<Option<Self>> {
         let mut has_runtime = false;
@@ -106,7 +106,7 @@ impl Marker {
     }
 }
 
-/// What becomes of the runtime's import `host.host_decref_handle`.
+/// The fate of the runtime's import `host.host_decref_handle`.
 ///
 /// ```
 /// use rootstock_program::Decref;

@@ -1,4 +1,4 @@
-//! What a module shows of itself before anything compiles it.
+//! The parts of a module that show before anything compiles it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use wasmparser::{Encoding, ExternalKind, Operator, Parser, Payload, TypeRef};
 
 use crate::locate::Cause;
 
-/// What can be seen of a module without an engine.
+/// The parts of a module that can be seen without an engine.
 #[derive(Default)]
 pub(crate) struct Outline {
     is_component: bool,

@@ -108,7 +108,7 @@ impl Program {
         !matches!(Marker::find(self.wasm()), Ok(None))
     }
 
-    /// What the program says of itself if it was linked with the runtime.
+    /// The program's marker, if it was linked with the runtime.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
-//! What the store says of its handles.
+//! The state of the store's handles.
 
-/// What a handle stands for.
+/// The value that a handle stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Handle {
@@ -8,11 +8,11 @@ pub struct Handle {
     pub kind: u32,
     /// The host's value.
     pub value: i64,
-    /// How often its number had been given out before.
+    /// The number of times that its number had been given out before.
     pub generation: u32,
 }
 
-/// What became of a number.
+/// The fate of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
@@ -38,7 +38,7 @@ pub struct Fault {
     pub kind: u32,
     /// The number that was told.
     pub handle: u32,
-    /// What is wrong with it.
+    /// The fault.
     pub what: FaultKind,
 }
 

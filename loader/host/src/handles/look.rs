@@ -1,11 +1,11 @@
-//! What the store can be asked.
+//! Questions to the store.
 
 use super::{
     Audit, Chunk, Exception, Handle, HandleStore, NUMBER_MASK, SLOT_BITS, State, Status, split,
 };
 
 impl HandleStore {
-    /// What became of a number.
+    /// The fate of a number.
     pub fn status(&self, number: u32) -> Status {
         let number = number & NUMBER_MASK;
         match self.exceptions.get(&number) {

@@ -1,4 +1,4 @@
-//! What an instance may use from now on: memory, time and fuel.
+//! The bounds of an instance from now on: memory, time and fuel.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a host can look at, and linear memory. Looking works after an interruption too.
+//! Questions of a host, and linear memory. Looking works after an interruption too.
 
 use runtime::error::ErrorCode;
 use runtime::stats::Stat;

@@ -16,17 +16,17 @@ impl Instance {
         self.exports.set_sp(&mut self.store, sp);
     }
 
-    /// Where the first shadow stack begins.
+    /// The start of the first shadow stack.
     pub fn stack_base(&self) -> u32 {
         self.exports.gc_stack_base
     }
 
-    /// Where the first shadow stack ends.
+    /// The end of the first shadow stack.
     pub fn stack_limit(&self) -> u32 {
         self.exports.gc_stack_limit
     }
 
-    /// Where the current shadow stack ends.
+    /// The end of the current shadow stack.
     pub fn stack_end(&mut self) -> u32 {
         self.exports.stack_end(&mut self.store)
     }
@@ -60,7 +60,7 @@ impl Instance {
         self.exports.call(&mut self.store, &self.exports.gc_stack_free, stack)
     }
 
-    /// Where a program's static data begin.
+    /// The start of a program's static data.
     pub fn program_base(&self) -> u32 {
         self.exports.gc_program_base
     }
