@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /** Rootstock's garbage-collected runtime for WebAssembly, from JavaScript. */
 
 /** The version of the ABI that this package speaks. */
