@@ -72,7 +72,7 @@ export type OtherCode =
     | 'ABI_VERSION'
     /** What was given is not the runtime, or not a program. */
     | 'BAD_MODULE'
-    /** An import cannot be had. */
+    /** An import cannot be satisfied. */
     | 'BAD_IMPORT'
     | 'BAD_ARGUMENT'
     /** A scope or a slot was used in a way that would not root anything. */
@@ -210,7 +210,7 @@ export class HandleStore<T = unknown> {
     next: number;
 }
 
-/** Views of a memory that are made anew when it has grown. Take them anew, too: `views.u8[p]`. */
+/** Views of a memory that are new ones when it has grown. Take them again, too: `views.u8[p]`. */
 export class Views {
     constructor(memory: WebAssembly.Memory);
     readonly memory: WebAssembly.Memory;

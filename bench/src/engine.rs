@@ -92,7 +92,7 @@ pub enum Purpose {
     Timing,
     /// Fuel, about one unit for each instruction.
     Counting,
-    /// So many instances at once, of small memories that are kept ready.
+    /// The number of instances at once, of small memories that are kept ready.
     Pooling(u32),
 }
 

@@ -91,7 +91,7 @@ pub fn read() -> Result<Golden, String> {
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Writes the file anew, with the tolerance that it had.
+/// Writes the file again, with the tolerance that it had.
 pub fn write(fuel: BTreeMap<String, u64>) -> Result<(), String> {
     let tolerance_percent = read().map_or(2.0, |golden| golden.tolerance_percent);
     let golden = Golden { tolerance_percent, fuel };

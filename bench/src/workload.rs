@@ -72,7 +72,7 @@ pub enum Quantity {
 pub enum Limit {
     /// At most this, in the unit of the row.
     Absolute(f64),
-    /// At most so many times what the named rival has.
+    /// At most this many times what the named rival has.
     Times(f64, &'static str),
 }
 
@@ -94,7 +94,7 @@ pub enum Needs {
     Allocation,
     /// Memory must stay as it is while it is used, and be zero at first.
     Memory,
-    /// Memory, and somebody to tell about each object that is gone.
+    /// Memory, and a host to notify of each object that is gone.
     Telling,
     /// A collector that can be asked to collect.
     Collector,

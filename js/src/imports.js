@@ -52,7 +52,7 @@ export function importFaults(wanted, available) {
     }
     const listed = faults.slice(0, LISTED).map((fault) => `\n  ${fault}`);
     const more = faults.length > LISTED ? `\n  ... and ${faults.length - LISTED} more` : '';
-    return `${faults.length} of its imports cannot be had:${listed.join('')}${more}`;
+    return `${faults.length} imports cannot be satisfied:${listed.join('')}${more}`;
 }
 
 function missing({ module, name }, found, available) {

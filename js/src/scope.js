@@ -128,7 +128,7 @@ export class Slot {
         this.#runtime.memory.writeU32(this.#address, pointer);
     }
 
-    /** The word belongs to somebody else once the scope has ended. */
+    /** The word belongs to another owner once the scope has ended. */
     #check() {
         if (!this.#scope.isOpen) {
             throw new RootstockError('BAD_SCOPE', `the slot at ${hex(this.#address)} belongs to a scope that has ended`);

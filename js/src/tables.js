@@ -278,7 +278,7 @@ export const ERRORS = [
     {
         number: 2,
         name: 'SIZE_TOO_LARGE',
-        meaning: 'the size asked for can never be had: it is larger than the address space of the heap',
+        meaning: 'no heap can hold an object of this size: it is larger than the address space',
         argument: 'the size asked for, in bytes, unsigned',
         advice: 'look for a size that was computed from a negative or uninitialised value',
     },

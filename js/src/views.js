@@ -7,7 +7,7 @@ const decoder = new TextDecoder();
 /**
  * Views of a memory. When memory grows, the engine detaches every view of it; these getters make a new one then.
  *
- * So take the view anew after anything that may allocate: `views.u8[p]`, not `const u8 = views.u8`.
+ * So take the view again after anything that may allocate: `views.u8[p]`, not `const u8 = views.u8`.
  */
 export class Views {
     #memory;

@@ -90,7 +90,7 @@ export default ({ test, wasm }) => {
         ok(runtime.size(p) >= 40);
     });
 
-    test('imports that cannot be had are told apart, all of them', async () => {
+    test('imports that cannot be satisfied are told apart, all of them', async () => {
         const cases = [
             ['runtime', 'aloc', alloc, /it imports runtime\.aloc, which the runtime does not export; did you mean `alloc`\?$/],
             ['runtime', 'brk', alloc, /runtime\.brk, which the runtime does not export; there are: .*gc_collect/],
@@ -127,7 +127,7 @@ export default ({ test, wasm }) => {
         const all = encode({ imports: cases.slice(0, -1).map(([module, name, type]) => [module, name, type]) });
         const { message } = throws(() => runtime.linkSync(all, { imports }), { code: 'BAD_IMPORT' });
         equal(message.split('\n').length, 12);
-        ok(message.startsWith('the program: 13 of its imports cannot be had:\n  it imports runtime.aloc'), message);
+        ok(message.startsWith('the program: 13 imports cannot be satisfied:\n  it imports runtime.aloc'), message);
         ok(message.endsWith('\n  ... and 3 more'), message);
     });
 

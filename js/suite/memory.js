@@ -10,7 +10,7 @@ export default ({ test, wasm }) => {
         const runtime = instantiateSync(wasm);
         const { memory } = runtime;
         for (const kind of KINDS) {
-            ok(memory[kind] === memory[kind], `${kind} is made anew each time`);
+            ok(memory[kind] === memory[kind], `${kind} is a new one each time`);
         }
         // by JavaScript, by the runtime, and noticed by each of the views first
         const grow = [

@@ -1,6 +1,6 @@
 /**
  * The tables of options, statistics and errors are those of the runtime's source, word for word. ROOTSTOCK_UPDATE=1
- * writes them anew.
+ * writes them again.
  */
 
 import assert from 'node:assert/strict';

@@ -51,7 +51,7 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "B")]
     eager_until: Option<u64>,
 
-    /// Keep so many bytes of dead objects from being used again
+    /// Keep this many bytes of dead objects from being used again
     #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "64MiB")]
     quarantine: u64,
 

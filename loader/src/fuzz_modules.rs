@@ -31,7 +31,7 @@ pub(super) struct FuzzModulesArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Stop after so many modules
+    /// Stop after this many modules
     #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     count: u64,
 
@@ -60,7 +60,9 @@ pub(super) fn main(args: &FuzzModulesArgs) -> ExitCode {
     }
     match with_stack(wasm_stack(LIMITS.stack) + HOST_STACK, || fuzz(args)) {
         Ok(code) => code,
-        Err(error) => bad_input(&InputError::new("the stack cannot be had", error.to_string())),
+        Err(error) => {
+            bad_input(&InputError::new("there is no memory for the stack", error.to_string()))
+        }
     }
 }
 
@@ -78,7 +80,7 @@ fn fuzz(args: &FuzzModulesArgs) -> ExitCode {
         slowest = slowest.max((took, seed));
         let fault = match &outcome {
             Err(_) => Some("the host panicked"),
-            Ok(_) if took > SLACK => Some("it took longer than it may"),
+            Ok(_) if took > SLACK => Some("it ran past its time limit"),
             Ok(_) => None,
         };
         if let Some(fault) = fault {

@@ -219,7 +219,7 @@ fn audit_rows(audit: &Audit) -> [(&'static str, u64, &'static str); 8] {
     [
         ("made", audit.made, "given out by the host"),
         ("live", audit.live, "not told yet"),
-        ("told once", audit.told_once, "told to be dead, as it has to be"),
+        ("told once", audit.told_once, "notified of as dead, once"),
         ("told twice", audit.told_twice, "told to be dead more than once: a fault"),
         (
             "never told",

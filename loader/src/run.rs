@@ -142,12 +142,12 @@ pub(super) fn main(args: &RunArgs) -> ExitCode {
     on_stack(args.stack, || run(args))
 }
 
-/// Runs a command on a thread with so many bytes of native stack for the program's calls.
+/// Runs a command on a thread with this many bytes of native stack for the program's calls.
 pub(super) fn on_stack(bytes: u64, command: impl FnOnce() -> ExitCode + Send) -> ExitCode {
     let wanted = wasm_stack(bytes).saturating_add(HOST_STACK);
     with_stack(wanted, command).unwrap_or_else(|error| {
         let size = ByteSize(bytes).display().iec();
-        let cause = format!("a stack of {size} cannot be had: {error}");
+        let cause = format!("there is no memory for a stack of {size}: {error}");
         bad_input(&InputError::new("--stack", cause))
     })
 }

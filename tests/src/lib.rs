@@ -39,7 +39,7 @@ impl Setup {
         self
     }
 
-    /// In a host that lets memory grow to so many bytes.
+    /// In a host that lets memory grow to this many bytes.
     #[must_use]
     pub fn max_memory(mut self, bytes: u64) -> Self {
         self.config.max_memory = Some(bytes);

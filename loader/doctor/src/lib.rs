@@ -74,7 +74,7 @@ pub use window::eager_window;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Collect at each so many safepoints; `None` is as often as can be afforded.
+    /// Collect at every Nth safepoint; `None` is as often as can be afforded.
     pub every: Option<u32>,
     /// Collect from this allocation on; the first is 1.
     pub from: u64,

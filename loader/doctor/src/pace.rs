@@ -3,7 +3,7 @@
 //! A missing root shows only if a collection comes at the right safepoint, and a collection at each takes time that is
 //! quadratic in the size of the program's heap. Without other orders, therefore, each safepoint earns credit, and there is
 //! a collection as soon as it pays for what the last one cost: in a small heap that is at each safepoint, in a large one
-//! more seldom. And a call that has not been seen before gets its collections on the house, as far as a common purse goes:
+//! less often. And a call that has not been seen before gets its collections on the house, as far as a common purse goes:
 //! a root is missing at a place in the program, not at a moment.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ const PURSE: u64 = 2_000_000_000;
 /// When to collect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
-    /// At each so many safepoints; `None` is by credit.
+    /// At every Nth safepoint; `None` is by credit.
     pub(super) every: Option<u32>,
     /// From this allocation on.
     pub(super) from: u64,

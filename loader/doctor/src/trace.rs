@@ -8,7 +8,7 @@ use rootstock_host::Frame;
 use crate::origin::Origin;
 use crate::place::Place;
 
-/// The call stack has room for so many calls; of a deeper one the innermost are known.
+/// The call stack has room for this many calls; of a deeper one the innermost are known.
 pub(super) const STACK_CALLS: u32 = 1 << 20;
 /// Bytes of a call: its site, and how many allocations there had been when it began.
 pub(super) const CALL_BYTES: u32 = 8;

@@ -27,11 +27,11 @@ pub fn eager_window(
     window: RangeInclusive<u64>,
 ) -> Result<(), Error> {
     /// Never, in practice: but every allocation is a call then, and so is counted.
-    const SELDOM: u32 = i32::MAX.cast_unsigned();
+    const RARELY: u32 = i32::MAX.cast_unsigned();
     // The first allocation is as good as any before it; and the runtime itself says what it thinks of the number.
     instance.configure(GcOption::Eager, every)?;
     if *window.start() > 1 {
-        instance.configure(GcOption::Eager, SELDOM)?;
+        instance.configure(GcOption::Eager, RARELY)?;
     }
     let count = Arc::new(AtomicU64::new(0));
     instance.linker_and_store().0.allow_shadowing(true);

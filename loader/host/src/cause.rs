@@ -43,7 +43,7 @@ pub(crate) fn cause(error: &wasmtime::Error) -> String {
 
 fn reason(trap: Trap) -> String {
     match trap {
-        Trap::Interrupt => "it ran for longer than it may".to_owned(),
+        Trap::Interrupt => "it ran past its time limit".to_owned(),
         Trap::OutOfFuel => "it has used up its fuel".to_owned(),
         Trap::StackOverflow => "the native stack is exhausted".to_owned(),
         other => {

@@ -30,7 +30,7 @@ const NUMBER_MASK: u32 = 0x7fff_ffff;
 const CHUNKS: usize = 1 << (31 - SLOT_BITS);
 /// More faults than this are counted, not kept.
 const KEPT_FAULTS: usize = 64;
-/// So many numbers are remembered to have been told twice; a program can make that happen as often as it likes.
+/// The numbers that are remembered to have been reported twice; a program can make that happen as often as it likes.
 const KEPT_EXCEPTIONS: usize = 1_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -91,7 +91,7 @@ impl Instance {
             Err(error) if error.is::<WasmBacktrace>() || ran_out(&error) => {
                 Err(self.exports.failed(&mut self.store, begun, error))
             }
-            // None of its code was running: what it declares is not to be had.
+            // None of its code was running: its declarations cannot be satisfied.
             Err(error) => {
                 self.exports.ended(&mut self.store, begun)?;
                 let reason = cause(&error);

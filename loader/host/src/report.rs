@@ -173,7 +173,7 @@ fn faulting_address(message: &str) -> Option<u64> {
 
 /// Tells whether an address is what a program makes of a pointer that it read from poisoned memory.
 fn is_near_poison(address: u64) -> bool {
-    /// Fields lie so many bytes behind the pointer to their object.
+    /// Fields lie this many bytes behind the pointer to their object.
     const OFFSETS: u64 = 1 << 16;
     (u64::from(POISON)..u64::from(POISON) + OFFSETS).contains(&address)
 }

@@ -1,4 +1,4 @@
-//! The one memory: how large it is, and that nobody's data lie where somebody else's are.
+//! The one memory: its size, and that no two modules have data in one place.
 
 use std::ops::Range;
 

@@ -48,7 +48,7 @@ pub(super) fn merge(
     Writer { plan, reached }.write(types, memory, exports)
 }
 
-/// A function, written anew.
+/// A function with new numbers.
 struct Body {
     /// Its code, without its size.
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! One module's numbers, as the code that is written anew needs them.
+//! One module's numbers, as its rewritten code needs them.
 
 use rootstock_program::{Decref, InputError};
 use wasm_encoder::reencode::{self, Reencode};

@@ -1,4 +1,4 @@
-//! Where each import comes from, and what is wrong with those that cannot be had.
+//! The origin of each import, and the faults of those that cannot be satisfied.
 
 use std::collections::HashMap;
 use std::fmt::Write;

@@ -9,10 +9,10 @@ use crate::model::InFlight;
 use crate::program::STATIC_WORDS;
 use crate::runner::{FOREIGN, Runner, State, UNTOUCHED, slots};
 
-/// A heap of so many bytes is compared byte for byte after each operation; a larger one after each collection, and each
+/// A heap of this many bytes is compared byte for byte after each operation; a larger one after each collection, and each
 /// 64th operation.
 const SMALL_HEAP: u64 = 16 << 10;
-const SELDOM: u32 = 64;
+const RARELY: u32 = 64;
 
 impl Runner {
     /// Compares what is cheap to compare, and now and then everything.
@@ -24,7 +24,7 @@ impl Runner {
         state.checks += 1;
         let collected = state.checked_at != state.model.counts.collections;
         let small = state.model.counts.live_bytes <= SMALL_HEAP;
-        if collected || small || state.checks >= SELDOM {
+        if collected || small || state.checks >= RARELY {
             check_all(m, state)?;
         }
         Ok(())
@@ -98,7 +98,7 @@ fn check_objects(m: &mut dyn Machine, state: &State) -> Step<()> {
     Ok(())
 }
 
-/// Static data, and what somebody else grew.
+/// Static data, and the pages of another allocator.
 fn check_others(m: &mut dyn Machine, state: &State) -> Step<()> {
     let (base, bytes) = (m.program_base(), state.program.statics);
     let words = STATIC_WORDS.min(bytes / 4);
@@ -114,7 +114,7 @@ fn check_others(m: &mut dyn Machine, state: &State) -> Step<()> {
         let content = m.bytes(first << 16, pages << 16)?;
         if !is_filled(&content, FOREIGN) {
             return fault(format!(
-                "page {first} or one after it, of somebody else, was written to"
+                "page {first} or one after it, of another allocator, was written to"
             ));
         }
         for block in first * BLOCKS_PER_PAGE..(first + pages) * BLOCKS_PER_PAGE {

@@ -14,7 +14,7 @@ use crate::model::Model;
 
 /// Registrations that are always allowed between two collections.
 const MIN_REGISTRATIONS: u64 = 512;
-/// So many live bytes allow one more.
+/// The live bytes that allow one more.
 const BYTES_PER_REGISTRATION: u64 = 512;
 
 #[derive(Debug, Default)]

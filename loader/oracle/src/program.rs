@@ -18,7 +18,7 @@ pub type Name = u32;
 pub enum Word {
     /// A number that is no address, or is one by accident.
     Number(u32),
-    /// An object's address, or one so many bytes further on.
+    /// An object's address, or one this many bytes further on.
     Object(Name, u32),
 }
 
@@ -58,7 +58,7 @@ pub enum Op {
         /// Bytes asked for.
         size: u32,
     },
-    /// Allocates an object, pushes it, and fills it with so many others.
+    /// Allocates an object, pushes it, and fills it with `count` others.
     Fan {
         /// The name of the object that holds the others.
         name: Name,
@@ -115,9 +115,9 @@ pub enum Op {
         /// The word that it holds now.
         value: Word,
     },
-    /// `gc_add_roots`, from and to so many bytes above `gc_program_base`.
+    /// `gc_add_roots`, from and to this many bytes above `gc_program_base`.
     AddRoots(u32, u32),
-    /// `gc_remove_roots`, likewise.
+    /// `gc_remove_roots`, from and to this many bytes above `gc_program_base`.
     RemoveRoots(u32, u32),
     /// `gc_pin`
     Pin(Word),
@@ -153,11 +153,11 @@ pub enum Op {
     Shutdown,
     /// `gc_configure`, of any option and value.
     Configure(u32, u32),
-    /// `gc_init`, with so many bytes above `gc_program_base`.
+    /// `gc_init`, with this many bytes above `gc_program_base`.
     Init(u32),
-    /// Somebody else grows memory by so many pages.
+    /// Another allocator grows memory by this many pages.
     Grow(u32),
-    /// From now on the host lets memory grow to so many pages.
+    /// From now on the host lets memory grow to this many pages.
     Limit(u32),
     /// `gc_base`, `gc_size` and `gc_wrapper` of a word.
     Ask(Word),

@@ -70,7 +70,7 @@ pub(crate) struct State {
     pub(crate) frames: Vec<Frame>,
     /// The stack's height at the start of each callback in progress.
     floors: Vec<usize>,
-    /// Pages that somebody else grew: the first and how many.
+    /// Pages that another allocator grew: the first and their number.
     pub(crate) foreign: Vec<(u32, u32)>,
     /// Pages that were there before the heap.
     pub(crate) first_pages: u32,
@@ -153,7 +153,7 @@ impl Runner {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs an operation; a trap of the host in it ends it, and the host resets `gc_sp` as it has to.
+    /// Runs an operation; a trap of the host in it ends it, and the host resets `gc_sp`, as a host must.
     pub(crate) fn guarded(&self, m: &mut dyn Machine, op: &Op) -> Step<()> {
         let (frames, floors, calls, height) = {
             let state = self.state();

@@ -27,7 +27,7 @@ pub struct Marker {
     pub prefix: String,
     /// True if all of them are; false if only those are that a host needs after a trap.
     pub complete: bool,
-    /// The numbers of the runtime's functions, where they are known: an optimiser numbers them anew.
+    /// The numbers of the runtime's functions, where they are known: an optimiser changes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<Range<u32>>,
     /// The function by which its runtime notifies of dead handles.
@@ -44,7 +44,7 @@ impl Marker {
     /// If there is a section of that name that cannot be read.
     pub fn find(wasm: &[u8]) -> Result<Option<Self>, String> {
         for payload in Parser::new(0).parse_all(wasm) {
-            // What is no module is somebody else's to complain of.
+            // A file that is no module is refused elsewhere.
             let Ok(payload) = payload else { return Ok(None) };
             if let Payload::CustomSection(section) = payload
                 && section.name() == MARKER_SECTION

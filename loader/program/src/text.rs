@@ -59,7 +59,7 @@ pub fn choice(name: &str, offered: &[String]) -> String {
     const CLOSE: f64 = 0.8;
     /// Names that are longer are not mistyped, and comparing takes time in proportion to the square of their length.
     const LONGEST: usize = 100;
-    /// So many are compared.
+    /// The number of names that are compared.
     const COMPARED: usize = 1000;
     let likely = offered
         .iter()
@@ -98,7 +98,7 @@ pub fn listed(faults: &[String], more: usize) -> Result<(), String> {
         [] => Ok(()),
         [fault] => Err(fault.clone()),
         many => {
-            let mut text = format!("{} of its imports cannot be had:", many.len() + more);
+            let mut text = format!("{} imports cannot be satisfied:", many.len() + more);
             for fault in many.iter().take(LISTED) {
                 let _ = write!(text, "\n  {fault}");
             }

@@ -192,7 +192,7 @@ fn an_older_linker_works_without_stack_first_and_is_found_out_with_it() {
 fn a_link_without_the_library_names_what_is_missing() {
     for language in Language::all() {
         let errors = link(&RUST_LLD, language, &[&memory_map()], false).unwrap_err();
-        // It gives up after so many.
+        // It gives up after this many.
         for symbol in ["alloc", "gc_collect"] {
             assert!(errors.contains(&format!("undefined symbol: {symbol}")), "{errors}");
         }

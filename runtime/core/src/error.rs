@@ -74,7 +74,7 @@ errors! {
         "the size asked for, in bytes",
         "raise HEAP_LIMIT or MAX_PAGES, raise the memory limit of the host or the module (--max-memory of its linker), or keep fewer objects alive";
     SizeTooLarge, "SIZE_TOO_LARGE",
-        "the size asked for can never be had: it is larger than the address space of the heap",
+        "no heap can hold an object of this size: it is larger than the address space",
         "the size asked for, in bytes, unsigned",
         "look for a size that was computed from a negative or uninitialised value";
     ShadowStackOverflow, "SHADOW_STACK_OVERFLOW",

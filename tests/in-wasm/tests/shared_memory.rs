@@ -75,7 +75,7 @@ fn both_allocators_grow_the_memory_in_turns_and_neither_touches_the_others() {
     assert_eq!(heap.verify(), 0);
 }
 
-/// Between making the runtime and its first allocation somebody else takes pages: they are not the heap's.
+/// Between making the runtime and its first allocation another allocator takes pages: they are not the heap's.
 #[wasm_bindgen_test]
 fn memory_that_was_grown_before_the_first_allocation_is_not_the_heaps() {
     let heap = Heap::default();

@@ -87,7 +87,7 @@ fn a_root_popped_too_early_is_traced_to_the_function_that_did_it() {
     assert_eq!(names(&found.allocated), ["number", "pair", "main"]);
     assert_eq!(names(&found.freed), ["pair", "main"]);
     assert_eq!((found.during, found.made_by, found.allocation), ("alloc", "alloc", 1));
-    let culprit = found.culprit.as_ref().expect("somebody did it");
+    let culprit = found.culprit.as_ref().expect("a culprit");
     assert_eq!(culprit.function.as_deref(), Some("pair"));
     let bug = line_of(FILE, "the bug");
     assert_eq!(line(culprit), bug + 1, "the call that collects comes after the pop");
@@ -105,7 +105,7 @@ fn a_value_only_on_the_operand_stack_across_register_wrapper_is_traced_to_its_fu
     assert_eq!(names(&found.freed), ["wrap", "two_and_three", "main"]);
     assert_eq!(found.during, "register_wrapper");
     assert_eq!(found.handle, Some((3, 1)));
-    let culprit = found.culprit.as_ref().expect("somebody did it");
+    let culprit = found.culprit.as_ref().expect("a culprit");
     assert_eq!(culprit.function.as_deref(), Some("two_and_three"));
     assert_eq!(line(culprit), line_of(FILE, "while this is registered"));
     assert!(found.last.contains("operand stack only"), "{found}");
@@ -298,8 +298,8 @@ fn only_collections_in_the_window_count() {
     assert!(Patient::with(window(1, 2), &program).call("main", &[]).is_ok());
     let found = Patient::with(window(3, 3), &program).diagnosis("main", &[]);
     assert_eq!((found.collection, found.allocations), (1, 2));
-    let seldom = settings(|it| it.every = Some(4));
-    assert!(Patient::with(seldom, &program).call("main", &[]).is_ok());
+    let rarely = settings(|it| it.every = Some(4));
+    assert!(Patient::with(rarely, &program).call("main", &[]).is_ok());
 }
 
 /// With a quarantine nothing is handed out twice before it is full; without one, at once.

@@ -186,7 +186,7 @@ fn already_registered(gc: &mut Instance) {
     assert_error(gc.register_wrapper_sized(p, 8, 2, 100), ErrorCode::AlreadyRegistered, p.0);
     assert_eq!(gc.stat(Stat::ExternalBytes), 0, "a refused registration counts nothing");
     gc.collect().unwrap();
-    // the first registration stands, and is told once; then the object may be registered anew
+    // the first registration stands, and is told once; then the object may be registered again
     assert!(gc.release_wrapper(p).unwrap());
     assert_eq!(gc.stat(Stat::WrappersTold), told + 1);
     gc.register_wrapper(p, 8, 2).unwrap();

@@ -101,7 +101,7 @@ fn a_full_tree_of_a_million_nodes_survives() {
 }
 
 /// A deep tree: a spine whose every cell leaves 28 objects waiting on the mark stack, in one order of its words or the
-/// other. (So many because marking takes up to eight off the stack at a time, to look ahead.)
+/// other. (This many because marking takes up to eight off the stack at a time, to look ahead.)
 fn comb(mark_stack: u32) -> i64 {
     const CELLS: u32 = 75_000;
     [0_u32, 124]

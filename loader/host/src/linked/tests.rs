@@ -101,7 +101,7 @@ fn every_import_that_cannot_be_had_is_listed() {
             (import "host" "host_decref_handle" (func (param i32 i32))))"#,
     ));
     for words in [
-        "test.wat: 7 of its imports cannot be had:",
+        "test.wat: 7 imports cannot be satisfied:",
         "runtime.gc_colect, which the runtime does not export; did you mean `gc_collect`?",
         "runtime.alloc as (func (param i64) (result i32)), but that is (func (param i32) (result i32))",
         "runtime.gc_sp as (global i32), but that is (global (mut i32))",

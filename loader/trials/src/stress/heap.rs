@@ -193,7 +193,7 @@ fn not_scanned(cx: &mut Cx, vm: &mut Instance) -> Outcome<()> {
     Ok(())
 }
 
-/// Somebody else grows memory too, now and then, and keeps things of their own there.
+/// Another allocator grows memory too, now and then, and keeps things of its own there.
 pub(super) fn foreign_growth(cx: &mut Cx) -> Outcome<Finished> {
     const PAGE: u64 = 64 << 10;
     let count = cx.scaled(20_000, 500);
@@ -228,7 +228,7 @@ pub(super) fn foreign_growth(cx: &mut Cx) -> Outcome<Finished> {
         vm.read(start, &mut buffer)?;
         check!(
             buffer.iter().all(|&found| found == byte),
-            "{bytes} bytes of somebody else's at {start:#x} were written to"
+            "{bytes} bytes of another allocator at {start:#x} were written to"
         );
     }
     slots.check_all(&mut vm)?;

@@ -110,7 +110,7 @@ fn exhaust(cx: &mut Cx, limit: Limit, bytes: u32) -> Outcome<Finished> {
         );
         // What was freed is as good as new in the next round.
         least_bytes = held * 3 / 4;
-        // Whatever is asked for, it can't be had, and nothing breaks.
+        // There is no memory for any size, and nothing breaks.
         let half = bytes / 2;
         let result = vm.alloc(half);
         expect_trap(&mut vm, "alloc in full memory", result, ErrorCode::HeapExhausted, Some(half))?;

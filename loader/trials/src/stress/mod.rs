@@ -93,12 +93,12 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "tree",
-        about: "a full tree and two spines with leaves, marked likewise",
+        about: "a full tree and two spines with leaves, marked in such a heap",
         run: shapes::tree,
     },
     Scenario {
         name: "star",
-        about: "one object with millions of pointers, marked likewise",
+        about: "one object with millions of pointers, marked in such a heap",
         run: shapes::star,
     },
     Scenario {
@@ -123,7 +123,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "foreign-growth",
-        about: "somebody else grows memory too, and keeps things of their own there",
+        about: "another allocator grows memory too, and keeps things of its own there",
         run: heap::foreign_growth,
     },
     Scenario {
@@ -165,7 +165,7 @@ pub struct Settings {
     pub seed: u64,
     /// The factor on the amount of work.
     pub scale: f64,
-    /// Collect at every so many allocations or registrations; 0 is when the pacer says so.
+    /// Collect at every Nth allocation or registration; 0 is when the pacer says so.
     pub eager: u32,
     /// Check the whole heap after each collection.
     pub verify: bool,
@@ -179,9 +179,9 @@ impl Default for Settings {
 
 /// Where a scenario says how far it has come; dropped when it is done.
 pub trait Progress {
-    /// So many operations more are to come.
+    /// This many operations more are to come.
     fn expect(&self, operations: u64);
-    /// So many more are done.
+    /// This many more are done.
     fn done(&self, operations: u64);
 }
 

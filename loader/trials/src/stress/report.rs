@@ -37,7 +37,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// All that was found is as it has to be.
+    /// All findings are right.
     Passed,
     /// Something was not.
     Failed,

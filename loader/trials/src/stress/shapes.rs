@@ -60,7 +60,7 @@ pub(super) fn tree(cx: &mut Cx) -> Outcome<Finished> {
 pub(super) fn mark_overflow(cx: &mut Cx) -> Outcome<Finished> {
     // A prime number, so that the stack is full in the middle of a node's leaves.
     const LEAVES: u32 = 61;
-    // Marking takes so many leaves of a node off the stack to look ahead.
+    // Marking takes this many leaves of a node off the stack to look ahead.
     const AHEAD: u32 = 8;
     // Of the entries that the mark stack has without more memory, but for the room that it keeps,
     // all but a few hundred are filled with small leaves; so it is full among the large ones.
