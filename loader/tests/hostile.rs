@@ -378,6 +378,6 @@ fn many_missing_imports_are_counted() {
     let began = Instant::now();
     let (code, said) = run("imports.wat", &format!("(module {imports})"), &["--timeout", "0"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("60000 of its imports") && said.contains("and 59990 more"), "{said}");
+    assert!(said.contains("60000 imports") && said.contains("and 59990 more"), "{said}");
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }

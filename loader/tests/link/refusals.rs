@@ -97,7 +97,7 @@ fn programs_that_cannot_be_linked() {
         "many",
         r#"(module (import "runtime" "a" (func)) (import "runtime" "alloc" (func)))"#,
         &[],
-        &["2 of its imports"],
+        &["2 imports"],
     );
     refused(
         "forged",
