@@ -24,7 +24,7 @@ use wasm_encoder::{
 use wasmparser::{FunctionBody, Operator};
 
 use crate::access::{Access, access};
-use crate::place::{Body, Place};
+use crate::place::{Body, CodePlace};
 use crate::shape::Shape;
 
 /// The module that instrumented programs import.
@@ -34,7 +34,7 @@ pub(super) const MODULE: &str = "doctor";
 pub(super) struct Instrumented {
     pub(super) wasm: Vec<u8>,
     /// The places of the sites, in order.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<CodePlace>,
     /// For each function of the program's own, where its instructions are now.
     pub(super) bodies: Vec<Body>,
     /// Functions that it imports: those it imported before, and those that are called to check.
@@ -107,7 +107,7 @@ enum Check {
 struct Rewriter {
     shape: Shape,
     first_site: u32,
-    places: Vec<Place>,
+    places: Vec<CodePlace>,
     bodies: Vec<Body>,
     safepoints: u64,
     left_out: Vec<u32>,
@@ -245,7 +245,7 @@ impl Rewriter {
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             let (operator, offset) = operators.read_with_offset()?;
-            let place = Place { function, offset: offset as u32 };
+            let place = CodePlace { function, offset: offset as u32 };
             moves.push((new.byte_len() as u32, place.offset));
             self.check(&mut new.instructions(), &operator, place, scratch);
             // Where the instruction itself begins; its checks have the same place.
@@ -272,7 +272,7 @@ impl Rewriter {
         Ok(false)
     }
 
-    fn site(&mut self, place: Place) -> u32 {
+    fn site(&mut self, place: CodePlace) -> u32 {
         self.places.push(place);
         self.first_site + self.places.len() as u32 - 1
     }
@@ -286,7 +286,7 @@ impl Rewriter {
         &mut self,
         code: &mut InstructionSink<'_>,
         operator: &Operator<'_>,
-        place: Place,
+        place: CodePlace,
         scratch: Scratch,
     ) {
         if let Some(found) = access(operator) {
@@ -340,7 +340,7 @@ impl Rewriter {
         code: &mut InstructionSink<'_>,
         found: &Access,
         is_word: bool,
-        place: Place,
+        place: CodePlace,
         scratch: Scratch,
     ) {
         let site = self.site(place);
@@ -373,7 +373,7 @@ impl Rewriter {
         &mut self,
         code: &mut InstructionSink<'_>,
         memories: [u32; 2],
-        place: Place,
+        place: CodePlace,
         scratch: Scratch,
     ) {
         if !memories.into_iter().any(|memory| self.is_runtimes(memory)) {

@@ -10,7 +10,7 @@ use wasmparser::{KnownCustom, Name, Parser, Payload};
 
 use crate::access;
 use crate::instrument::Instrumented;
-use crate::place::{Body, Place};
+use crate::place::{Body, CodePlace};
 
 /// A program as it was before it was instrumented.
 pub(crate) struct Origin {
@@ -69,12 +69,12 @@ impl Origin {
     }
 
     /// The frame of an instruction by where it was in the program.
-    pub(super) fn frame_at(&self, place: Place) -> Frame {
+    pub(super) fn frame_at(&self, place: CodePlace) -> Frame {
         self.frame(place.function, Some(place.offset as usize))
     }
 
     /// The name of the instruction at a place.
-    pub(super) fn instruction(&self, place: Place) -> Option<String> {
+    pub(super) fn instruction(&self, place: CodePlace) -> Option<String> {
         let offset = place.offset as usize;
         let reader = wasmparser::BinaryReader::new(self.wasm.get(offset..)?, offset);
         Some(access::text(&wasmparser::OperatorsReader::new(reader).read().ok()?))

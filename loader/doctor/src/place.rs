@@ -1,8 +1,8 @@
 //! Places of instructions, before and after a program is instrumented.
 
-/// An instruction, by where it was in the program: its function's number, and its offset in the file.
+/// The place of an instruction in the program as it was: its function's number, and its offset in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct CodePlace {
     pub(super) function: u32,
     pub(super) offset: u32,
 }

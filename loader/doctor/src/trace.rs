@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rootstock_host::Frame;
 
 use crate::origin::Origin;
-use crate::place::Place;
+use crate::place::CodePlace;
 
 /// The call stack has room for this many calls; of a deeper one the innermost are known.
 pub(super) const STACK_CALLS: u32 = 1 << 20;
@@ -84,7 +84,7 @@ pub(super) struct TraceId(u32);
 #[derive(Default)]
 pub(super) struct Traces {
     /// By site, less one: which program, and where in it.
-    places: Vec<(u16, Place)>,
+    places: Vec<(u16, CodePlace)>,
     origins: Vec<Arc<Origin>>,
     known: HashMap<Arc<Trace>, TraceId>,
     kept: Vec<Arc<Trace>>,
@@ -97,7 +97,7 @@ impl Traces {
     }
 
     /// Adds a program, whose sites begin at [`Self::next_site`].
-    pub(super) fn add(&mut self, origin: Arc<Origin>, places: Vec<Place>) {
+    pub(super) fn add(&mut self, origin: Arc<Origin>, places: Vec<CodePlace>) {
         let program = self.origins.len() as u16;
         self.origins.push(origin);
         self.places.extend(places.into_iter().map(|place| (program, place)));
@@ -139,7 +139,7 @@ impl Traces {
         })
     }
 
-    fn place(&self, site: Site) -> Option<(u16, Place)> {
+    fn place(&self, site: Site) -> Option<(u16, CodePlace)> {
         self.places.get(site.checked_sub(1)? as usize).copied()
     }
 

@@ -6,7 +6,7 @@ use wasm_encoder::{Encode, Instruction};
 use wasmparser::{ConstExpr, Operator};
 
 use crate::remap::{Plan, Remap};
-use crate::space::{Place, Space};
+use crate::space::{ItemId, Space};
 
 /// Bytes that the code of a value may have. What is longer stays where it is, or it could double with each module.
 const LONGEST: usize = 64;
@@ -52,7 +52,7 @@ impl Constants {
     }
 
     /// The value of a global at the place where it is defined.
-    pub(super) fn get(&self, plan: &Plan<'_>, (at, index): Place) -> Option<&Constant> {
+    pub(super) fn get(&self, plan: &Plan<'_>, (at, index): ItemId) -> Option<&Constant> {
         let defined = index.checked_sub(plan.modules[at].imported(Space::Global))?;
         self.0.get(at)?.get(defined as usize)?.as_ref()
     }

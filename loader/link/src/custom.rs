@@ -7,7 +7,7 @@ use wasmparser::{BinaryReader, ProducersSectionReader};
 
 use crate::module::Module;
 
-/// What is to be done with a custom section of a program.
+/// The treatment of a custom section of a program.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It says nothing of places or numbers in the module.

@@ -1,4 +1,4 @@
-//! Where the runtime notifies of dead handles: its one import, bound to a function of the link or renamed.
+//! The runtime's one import, through which the host is notified of dead handles: bound to a function of the link or renamed.
 
 use rootstock_built::names::{DECREF, HOST};
 use rootstock_program::{Decref, InputError, text};

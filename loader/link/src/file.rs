@@ -8,7 +8,7 @@ use rootstock_program::InputError;
 
 /// Writes a file in the folder of `path` and gives it its name when all of it is there.
 ///
-/// What is no plain file, such as a pipe, is written to as it is.
+/// A target that is no plain file, such as a pipe, is written to directly.
 ///
 /// # Errors
 ///

@@ -44,5 +44,5 @@ use wasmparser::WasmFeatures;
 
 pub use linker::{LinkOutput, LinkReport, Linker};
 
-/// What the linker takes: wasm 3.0, threads, and what toolchains still emit from before it.
+/// The features that the linker takes: wasm 3.0, threads, and what toolchains still emit from before it.
 const LINKER: WasmFeatures = WasmFeatures::WASM3.union(WasmFeatures::LEGACY_EXCEPTIONS);

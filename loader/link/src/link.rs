@@ -22,7 +22,7 @@ use crate::space::{Origin, Space};
 use crate::types::{self, RuntimeTypes};
 use crate::{custom, debug, decref, layout, merge, names, phases, resolve};
 
-/// What comes before their names if the others are not exported.
+/// The prefix of their names if the others are not exported.
 const OWN_PREFIX: &str = "rootstock.";
 
 impl Linker<'_> {
@@ -69,7 +69,7 @@ fn link(program: &Program, linker: &Linker<'_>) -> Result<LinkOutput, Error> {
 /// Everything that is decided before anything is written.
 struct Planned<'a> {
     plan: Plan<'a>,
-    /// What of the runtime is kept.
+    /// The parts of the runtime that are kept.
     reached: Reached,
     types: RuntimeTypes,
 }

@@ -21,7 +21,7 @@ use rootstock_program::{Decref, Program};
 /// ```
 #[derive(Clone, Default)]
 pub struct Linker<'a> {
-    /// What comes before the names of the runtime's exports, if they are exported.
+    /// The prefix of the names of the runtime's exports, if they are exported.
     pub(crate) prefix: Option<String>,
     pub(crate) strip: bool,
     pub(crate) libraries: Vec<(String, &'a Program)>,
@@ -92,12 +92,12 @@ impl LinkOutput {
         self.wasm
     }
 
-    /// What was lost or looks wrong, in words; each names its file.
+    /// The warnings of this link, in words, of parts that were lost or look wrong; each names its file.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// What was kept of the runtime.
+    /// The parts of the runtime that were kept.
     pub fn report(&self) -> LinkReport {
         self.report
     }
@@ -108,7 +108,7 @@ impl LinkOutput {
     }
 }
 
-/// What was kept of the runtime.
+/// The parts of the runtime that were kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LinkReport {

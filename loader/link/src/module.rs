@@ -18,7 +18,7 @@ use crate::space::Space;
 pub(super) struct Custom<'a> {
     pub(super) name: &'a str,
     pub(super) data: &'a [u8],
-    /// Where the data lie in the file.
+    /// The offset of the data in the file.
     pub(super) offset: usize,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Custom<'a> {
 pub(super) struct Module<'a> {
     /// The file, as messages give it.
     pub(super) file: String,
-    /// What other programs import its exports from.
+    /// The module name from which other programs import its exports.
     pub(super) name: String,
     /// Explicit and implicit recursion groups, in order.
     pub(super) types: Vec<wasmparser::RecGroup>,
@@ -45,7 +45,7 @@ pub(super) struct Module<'a> {
     pub(super) customs: Vec<Custom<'a>>,
     /// The contents of the code section: addresses of DWARF count from its beginning.
     pub(super) code: Range<usize>,
-    /// Where the first function begins, with its size.
+    /// The offset at which the first function begins, with its size.
     pub(super) first_function: usize,
     /// For each space, the places of its imports among all.
     imported: [Vec<usize>; 5],
@@ -171,12 +171,12 @@ impl<'a> Module<'a> {
         self.imported[space as usize].get(index as usize).copied()
     }
 
-    /// How many of a kind it imports.
+    /// The number of imports of a kind.
     pub(super) fn imported(&self, space: Space) -> u32 {
         u32::try_from(self.imported[space as usize].len()).unwrap_or(u32::MAX)
     }
 
-    /// How many of a kind it defines.
+    /// The number of definitions of a kind.
     pub(super) fn defined(&self, space: Space) -> usize {
         match space {
             Space::Function => self.functions.len(),

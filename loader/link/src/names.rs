@@ -8,14 +8,14 @@ use wasmparser::{BinaryReader, Name, NameSectionReader};
 
 use crate::module::Module;
 use crate::remap::Plan;
-use crate::space::{Origin, Place, Space};
+use crate::space::{ItemId, Origin, Space};
 
 /// Names by number.
 type Direct = BTreeMap<u32, String>;
 
-/// Kinds of things that have names, in the order in which the section has them.
+/// The kinds of items that have names, in the order in which the section has them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Kind {
+enum Named {
     In(Space),
     Type,
     Element,
@@ -33,10 +33,10 @@ enum Inner {
 #[derive(Default)]
 struct Names {
     module: Option<String>,
-    direct: BTreeMap<Kind, Direct>,
+    direct: BTreeMap<Named, Direct>,
     inner: BTreeMap<Inner, BTreeMap<u32, Direct>>,
     /// The module that each name came from first.
-    taken: HashMap<(Kind, String), usize>,
+    taken: HashMap<(Named, String), usize>,
 }
 
 /// Merges the names. A program's names win; where one of another module is equal it gets that module's name before it,
@@ -64,9 +64,9 @@ impl Names {
     fn read(&mut self, plan: &Plan<'_>, at: usize, owned: bool) -> wasmparser::Result<()> {
         let module = &plan.modules[at];
         let Some(custom) = module.custom("name") else { return Ok(()) };
-        let number = |kind: Kind, index: u32| {
+        let number = |kind: Named, index: u32| {
             let own = match kind {
-                Kind::In(space) => is_own(plan, space, (at, index)),
+                Named::In(space) => is_own(plan, space, (at, index)),
                 _ => true,
             };
             (own == owned).then(|| number(plan, kind, (at, index))).flatten()
@@ -79,28 +79,28 @@ impl Names {
                     }
                     continue;
                 }
-                Name::Function(map) => (Kind::In(Space::Function), map),
-                Name::Table(map) => (Kind::In(Space::Table), map),
-                Name::Memory(map) => (Kind::In(Space::Memory), map),
-                Name::Global(map) => (Kind::In(Space::Global), map),
-                Name::Tag(map) => (Kind::In(Space::Tag), map),
-                Name::Type(map) => (Kind::Type, map),
-                Name::Element(map) => (Kind::Element, map),
-                Name::Data(map) => (Kind::Data, map),
+                Name::Function(map) => (Named::In(Space::Function), map),
+                Name::Table(map) => (Named::In(Space::Table), map),
+                Name::Memory(map) => (Named::In(Space::Memory), map),
+                Name::Global(map) => (Named::In(Space::Global), map),
+                Name::Tag(map) => (Named::In(Space::Tag), map),
+                Name::Type(map) => (Named::Type, map),
+                Name::Element(map) => (Named::Element, map),
+                Name::Data(map) => (Named::Data, map),
                 Name::Local(map) => {
                     self.inner(Inner::Local, map, |index| {
-                        number(Kind::In(Space::Function), index)
+                        number(Named::In(Space::Function), index)
                     })?;
                     continue;
                 }
                 Name::Label(map) => {
                     self.inner(Inner::Label, map, |index| {
-                        number(Kind::In(Space::Function), index)
+                        number(Named::In(Space::Function), index)
                     })?;
                     continue;
                 }
                 Name::Field(map) => {
-                    self.inner(Inner::Field, map, |index| number(Kind::Type, index))?;
+                    self.inner(Inner::Field, map, |index| number(Named::Type, index))?;
                     continue;
                 }
                 // Nobody knows what its numbers count.
@@ -116,7 +116,7 @@ impl Names {
         Ok(())
     }
 
-    fn add(&mut self, kind: Kind, index: u32, name: &str, (at, module): (usize, &Module<'_>)) {
+    fn add(&mut self, kind: Named, index: u32, name: &str, (at, module): (usize, &Module<'_>)) {
         let Entry::Vacant(entry) = self.direct.entry(kind).or_default().entry(index) else {
             return;
         };
@@ -172,17 +172,17 @@ impl Names {
             };
         }
         write! {
-            direct(Kind::In(Space::Function)) => functions;
+            direct(Named::In(Space::Function)) => functions;
             inner(Inner::Local) => locals;
             inner(Inner::Label) => labels;
-            direct(Kind::Type) => types;
-            direct(Kind::In(Space::Table)) => tables;
-            direct(Kind::In(Space::Memory)) => memories;
-            direct(Kind::In(Space::Global)) => globals;
-            direct(Kind::Element) => elements;
-            direct(Kind::Data) => data;
+            direct(Named::Type) => types;
+            direct(Named::In(Space::Table)) => tables;
+            direct(Named::In(Space::Memory)) => memories;
+            direct(Named::In(Space::Global)) => globals;
+            direct(Named::Element) => elements;
+            direct(Named::Data) => data;
             inner(Inner::Field) => fields;
-            direct(Kind::In(Space::Tag)) => tags;
+            direct(Named::In(Space::Tag)) => tags;
         }
         any.then_some(section)
     }
@@ -196,20 +196,20 @@ fn name_map(names: &Direct) -> NameMap {
     map
 }
 
-/// What a name's number becomes; `None` where the thing is dropped.
-fn number(plan: &Plan<'_>, kind: Kind, (at, index): Place) -> Option<u32> {
+/// The new number of a named item; `None` where the item is dropped.
+fn number(plan: &Plan<'_>, kind: Named, (at, index): ItemId) -> Option<u32> {
     let segment =
         |bases: &[u32], count: usize| ((index as usize) < count).then(|| bases[at] + index);
     match kind {
-        Kind::In(space) => plan.numbers.get(space, (at, index)),
-        Kind::Type => plan.numbers.types[at].get(index as usize).copied().flatten(),
-        Kind::Element => segment(&plan.numbers.elements, plan.modules[at].elements.len()),
-        Kind::Data => segment(&plan.numbers.data, plan.modules[at].data.len()),
+        Named::In(space) => plan.numbers.get(space, (at, index)),
+        Named::Type => plan.numbers.types[at].get(index as usize).copied().flatten(),
+        Named::Element => segment(&plan.numbers.elements, plan.modules[at].elements.len()),
+        Named::Data => segment(&plan.numbers.data, plan.modules[at].data.len()),
     }
 }
 
 /// Tells whether a module defines something itself, or has it from outside.
-fn is_own(plan: &Plan<'_>, space: Space, (at, index): Place) -> bool {
+fn is_own(plan: &Plan<'_>, space: Space, (at, index): ItemId) -> bool {
     let import = plan.modules[at].import(space, index);
     import.is_none_or(|import| plan.origins[at][import] == Origin::Host)
 }

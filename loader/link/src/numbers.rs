@@ -1,7 +1,7 @@
 //! The plan of numbers: what the numbers of every module become in the merged module.
 
 use crate::module::Module;
-use crate::space::{Origin, Place, Space};
+use crate::space::{ItemId, Origin, Space};
 
 /// The number in the merged module, for each module, space and number there; none for what is dropped.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Numbers {
     pub(super) fn new(
         modules: &[Module<'_>],
         origins: &[Vec<Origin>],
-        live: impl Fn(Space, Place) -> bool,
+        live: impl Fn(Space, ItemId) -> bool,
     ) -> Self {
         let mut numbers =
             Self { spaces: vec![Default::default(); modules.len()], ..Self::default() };
@@ -76,7 +76,7 @@ impl Numbers {
     }
 
     /// The number of a thing in the merged module.
-    pub(super) fn get(&self, space: Space, (at, index): Place) -> Option<u32> {
+    pub(super) fn get(&self, space: Space, (at, index): ItemId) -> Option<u32> {
         self.spaces[at][space as usize].get(index as usize).copied().flatten()
     }
 }

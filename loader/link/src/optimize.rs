@@ -26,7 +26,7 @@ const TOOL: &str = "wasm-opt";
 /// (docs/tuning.md).
 pub const INLINING: &str = "--one-caller-inline-max-function-size=60";
 
-/// What a module may use beyond the first version of wasm, as the parser and as Binaryen call it.
+/// The features that a module may use beyond the first version of wasm, as the parser and as Binaryen call it.
 const FEATURES: &[(WasmFeatures, &str)] = &[
     (WasmFeatures::MUTABLE_GLOBAL, "mutable-globals"),
     (WasmFeatures::SATURATING_FLOAT_TO_INT, "nontrapping-float-to-int"),
@@ -82,7 +82,7 @@ impl Optimizer {
         })
     }
 
-    /// Where it is.
+    /// The path of the optimiser.
     pub fn path(&self) -> &Path {
         &self.path
     }

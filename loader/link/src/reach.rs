@@ -1,4 +1,4 @@
-//! What of the runtime can be reached from the programs and the exports: the rest is dropped.
+//! The parts of the runtime that can be reached from the programs and the exports: the rest is dropped.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -8,7 +8,7 @@ use wasm_encoder::reencode::{self, Reencode, utils};
 use crate::module::Module;
 use crate::space::Space;
 
-/// What is reached of one module.
+/// The parts of one module that are reached.
 pub(super) struct Reached {
     live: [Vec<bool>; 5],
     pub(super) types: Vec<bool>,

@@ -1,4 +1,4 @@
-//! One module's numbers, as its rewritten code needs them.
+//! One module's numbers, as the rewritten code needs them.
 
 use rootstock_program::{Decref, InputError};
 use wasm_encoder::reencode::{self, Reencode};
@@ -8,7 +8,7 @@ use wasmparser::Operator;
 use crate::constant::{Constant, Constants};
 use crate::module::Module;
 use crate::numbers::Numbers;
-use crate::space::{Origin, Place, Space};
+use crate::space::{ItemId, Origin, Space};
 
 /// All modules of a link and how they hang together.
 pub(super) struct Plan<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Plan<'a> {
 
 impl Plan<'_> {
     /// Follows a global to where it is defined; `None` if that is outside.
-    pub(super) fn global(&self, (mut at, mut index): Place) -> Option<Place> {
+    pub(super) fn global(&self, (mut at, mut index): ItemId) -> Option<ItemId> {
         while let Some(import) = self.modules[at].import(Space::Global, index) {
             match self.origins[at][import] {
                 Origin::Host => return None,

@@ -1,4 +1,4 @@
-//! What `wasm-ld` needs to link object files with the runtime, as a folder.
+//! The folder that `wasm-ld` needs for an object link with the runtime.
 //!
 //! The library has the runtime and the object file with its wasm globals. What it can't say is where the linker should
 //! put things: that is in a response file, made from the addresses that the runtime was built with.
@@ -76,7 +76,7 @@ fn memory_map(exports: &Exports<'_>) -> String {
     )
 }
 
-/// Where data start. Between them and the shadow stack lies as much again: pages that cost nothing, and that take
+/// The address at which data start. Between them and the shadow stack lies as much again: pages that cost nothing, and that take
 /// what a program pushes too much, until that is found out.
 fn data_base(exports: &Exports<'_>) -> u32 {
     const PAGE: u32 = 65_536;

@@ -2,7 +2,7 @@
 
 use wasmparser::{ExternalKind, TypeRef};
 
-/// What a module numbers apart.
+/// An index space: the items of a kind, which a module numbers apart from other kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Space {
     Function,
@@ -37,7 +37,7 @@ impl Space {
     }
 }
 
-/// Where an import comes from.
+/// The origin of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// From outside: it stays an import.
@@ -46,5 +46,5 @@ pub(super) enum Origin {
     Linked(usize, u32),
 }
 
-/// Something in one module: which module, and its number there.
-pub(super) type Place = (usize, u32);
+/// An item of one module: the number of the module, and the number of the item there.
+pub(super) type ItemId = (usize, u32);

@@ -1,6 +1,6 @@
 //! The symbol table of an object file, and changes of it.
 //!
-//! What a linker knows of functions by name stands in a custom section of the object file; code refers to a symbol by its
+//! A linker's knowledge of functions by name stands in a custom section of the object file; code refers to a symbol by its
 //! number there. So a symbol can be renamed, made weak, or given a second name without a look at the code.
 //! (Format: the tool conventions' "WebAssembly Object File Linking".)
 
@@ -172,8 +172,8 @@ const MAGIC: &[u8] = b"\0asm\x01\0\0\0";
 const CUSTOM: u8 = 0;
 const SYMBOL_TABLE: u8 = 8;
 
-/// Where the symbol table of an object file is.
-struct Place {
+/// The location of the symbol table of an object file.
+struct TableLocation {
     /// Its section, from the header on.
     section: usize,
     /// The contents of the section.
@@ -183,7 +183,7 @@ struct Place {
     table: Range<usize>,
 }
 
-fn find(object: &[u8]) -> Result<Option<Place>, BinaryReaderError> {
+fn find(object: &[u8]) -> Result<Option<TableLocation>, BinaryReaderError> {
     if !object.starts_with(MAGIC) {
         return Ok(None);
     }
@@ -207,7 +207,7 @@ fn find(object: &[u8]) -> Result<Option<Place>, BinaryReaderError> {
             inside.read_bytes(size)?;
             if kind == SYMBOL_TABLE {
                 let table = start..start + size;
-                return Ok(Some(Place { section, contents, subsection, table }));
+                return Ok(Some(TableLocation { section, contents, subsection, table }));
             }
         }
     }
