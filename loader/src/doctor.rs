@@ -174,7 +174,7 @@ impl Visit {
         Ok(Self { instance, doctor, libraries, program })
     }
 
-    /// What came of it, and the program's exit code if it ended itself with another one than 0.
+    /// The outcome, and the program's exit code if it ended itself with another one than 0.
     fn examine(&mut self, args: &DoctorArgs) -> (Result<Vec<Val>, Error>, Option<i32>) {
         let (result, exit) = ended(self.run(args), Vec::new());
         let last = result.and_then(|results| {
@@ -251,7 +251,7 @@ impl Visit {
         left_out.chain(suspects).collect()
     }
 
-    /// What can be said of a program in which nothing was found.
+    /// The report on a program in which nothing was found.
     fn clean(&self) -> String {
         let sum = self.doctor.summary();
         format!(

@@ -158,7 +158,7 @@ fn unwritable(path: &std::path::Path, error: &std::io::Error) -> Error {
     InputError::new(path.display().to_string(), format!("cannot be written: {error}")).into()
 }
 
-/// What the programs have done, and what they have not.
+/// A table of the operations that the programs have done, and of those that they have not.
 fn report(coverage: &Coverage) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["what", "times"]);

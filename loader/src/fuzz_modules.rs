@@ -40,7 +40,7 @@ pub(super) struct FuzzModulesArgs {
     keep: PathBuf,
 }
 
-/// What a program may have of the host.
+/// The limits of a program.
 const LIMITS: Limits = Limits {
     max_memory: 128 << 20,
     max_module: 64 << 20,
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use rootstock_trials::hostile::lying::{self, LIES, Lie};
 
-    /// What the host looks at, or calls without being told to.
+    /// The exports that the host looks at, or calls by itself.
     const ASKED: [&str; 12] = [
         "memory",
         "gc_sp",
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// What the host asks before, during and after a run, without an end to it.
+    /// Questions of the host before, during and after a run, which do not end.
     #[test]
     fn no_question_of_the_hosts_goes_on_for_ever() {
         let linked = linked();

@@ -1,4 +1,4 @@
-//! What a program may take of its host, for each command that runs one.
+//! The limits of a program, for each command that runs one.
 
 use bytesize::ByteSize;
 use rootstock_host::wasmtime::Trap;
@@ -6,7 +6,7 @@ use rootstock_host::{Config, TrapReport};
 
 use crate::options::Timeout;
 
-/// What the thread that runs wasm needs besides wasm's own stack.
+/// The native stack that the thread that runs wasm needs besides wasm's own.
 pub(super) const HOST_STACK: usize = 4 << 20;
 
 /// Bounds on a program. The commands say what each is by itself.
@@ -38,7 +38,7 @@ impl Limits {
         config
     }
 
-    /// What only the command knows of a trap: which of its limits was reached.
+    /// The limit that was reached at a trap, which only the command knows.
     pub(super) fn hints(&self, trap: &TrapReport) -> Vec<String> {
         let mut hints = Vec::new();
         match trap.trap {

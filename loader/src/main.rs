@@ -104,7 +104,7 @@ fn finish(text: &str, success: bool) -> ExitCode {
     exit_code(written, success)
 }
 
-/// What cannot be printed has not succeeded, unless whoever closed the pipe has read enough.
+/// Output that cannot be printed is a failure, unless the reader has closed the pipe, having read enough.
 fn exit_code(written: io::Result<()>, success: bool) -> ExitCode {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

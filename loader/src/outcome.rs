@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::values;
 
-/// What a run came to.
+/// The outcome of a run.
 pub(super) struct Outcome {
-    /// What the function returned; `None` if none was called.
+    /// The results of the function; `None` if none was called.
     results: Option<Vec<Val>>,
     /// Why the run failed, at length.
     failure: Option<Failure>,
@@ -111,7 +111,7 @@ impl Outcome {
     }
 }
 
-/// How to print an outcome.
+/// The form in which an outcome is printed.
 pub(super) struct Printer {
     pub(super) json: bool,
     pub(super) stats: bool,

@@ -227,7 +227,7 @@ impl Session {
         self.instance.instantiate(&self.program)
     }
 
-    /// What was called, if anything was, and what it returned.
+    /// The function that was called, if one was, and its results.
     fn execute(&mut self, args: &RunArgs) -> Result<Option<Vec<Val>>, Error> {
         let linked = self.link()?;
         let Some((entry, texts)) = entry(&linked, &mut self.instance, &args.invoke)? else {
@@ -267,7 +267,7 @@ pub(super) fn entry<'a>(
     Ok(entry.map(|entry| (entry, &[][..])))
 }
 
-/// What makes no sense for a program that was linked by `rootstock link`.
+/// The arguments that make no sense for a program that was linked by `rootstock link`.
 fn unlinked_only(args: &RunArgs, program: &Program) -> Result<(), InputError> {
     let complete = program.marker()?.is_some_and(|marker| marker.complete);
     let cause = if !args.with.is_empty() {

@@ -200,7 +200,7 @@ fn again(report: &Report, name: &str) -> String {
     line
 }
 
-/// What `--list` prints.
+/// The output of `--list`.
 fn list(scenarios: &[Scenario]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

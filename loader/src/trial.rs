@@ -14,7 +14,7 @@ const NAME: &str = "hostile.wasm";
 
 /// A run of a program that is given as bytes, all of whose functions are called; for `rootstock fuzz-modules`.
 pub(super) struct Trial {
-    /// What came of it.
+    /// The outcome.
     pub(super) word: String,
 }
 
@@ -60,7 +60,7 @@ impl Trial {
         Ok(Self { word })
     }
 
-    /// What an instance for such a program is made with.
+    /// The settings of an instance for such a program.
     pub(super) fn config(limits: &Limits) -> Config {
         let mut config = limits.config();
         config.options.push((GcOption::Verify, 1));

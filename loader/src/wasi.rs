@@ -1,4 +1,4 @@
-//! What a program is shown of WASI, on the command line.
+//! The part of WASI that a program is shown, on the command line.
 
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ use crate::{Setup, Told};
 pub struct Guest {
     /// The runtime that it runs on.
     pub instance: Instance,
-    /// What the host was told.
+    /// The notifications of the host.
     pub told: Told,
     program: Linked,
     eager: bool,
@@ -89,7 +89,7 @@ impl Guest {
         bytes
     }
 
-    /// What became of the handles that the program asked its host for.
+    /// The fate of the handles that the program asked its host for.
     pub fn audit(&self) -> Audit {
         self.instance.handles().audit()
     }
@@ -120,7 +120,7 @@ fn merge(program: &Program) -> Result<Program, Error> {
     Ok(Program::from_bytes(program.name(), linked.wasm())?)
 }
 
-/// What a function is called with.
+/// The arguments of a function.
 pub trait Args {
     /// As the engine takes it.
     fn values(self) -> Vec<Val>;
@@ -160,7 +160,7 @@ tuples!(A B);
 tuples!(A B C);
 tuples!(A B C D);
 
-/// What a function answers.
+/// The results of a function.
 pub trait Answer {
     /// From what the engine returned.
     fn of(results: &[Val]) -> Self;

@@ -1,4 +1,4 @@
-//! What the tests in `tests/tests/` share: set-ups, a record of what the host was told, guest programs.
+//! Shared parts of the tests in `tests/tests/`: set-ups, a record of what the host was told, guest programs.
 //!
 //! Everything here panics rather than return an error: it runs in tests only, and a panic names what was wrong.
 
@@ -19,7 +19,7 @@ pub use guest::Guest;
 /// A call that takes longer than this is stopped: a heap that was damaged may well hold a list without an end.
 const PATIENCE: Duration = Duration::from_secs(200);
 
-/// How an instance is made.
+/// The settings of an instance.
 #[derive(Clone, Default)]
 pub struct Setup {
     config: Config,
@@ -118,7 +118,7 @@ impl Setup {
     }
 }
 
-/// What a host was told: (kind, handle) in the order of the calls.
+/// The notifications of a host: (kind, handle) in the order of the calls.
 #[derive(Clone, Debug, Default)]
 pub struct Told(Arc<Mutex<Vec<(u32, u32)>>>);
 

@@ -46,7 +46,7 @@ pub(super) fn text(operator: &Operator<'_>) -> String {
     text
 }
 
-/// What stands above the address, by the name of the instruction's visitor: its first word is the type of its values.
+/// The operands above the address, by the name of the instruction's visitor: its first word is the type of its values.
 fn operands(name: &str) -> &'static [ValType] {
     use ValType::{F32, F64, I32, I64, V128};
     let wide = name.starts_with("visit_i64");

@@ -232,7 +232,7 @@ pub struct Suspect {
     pub slot: u32,
     /// The address.
     pub address: u32,
-    /// Where it is stored in the slot.
+    /// The calls in which it was stored in the slot.
     pub pushed: Option<Frame>,
     /// The number of the object's allocation.
     pub allocation: u64,

@@ -144,7 +144,7 @@ impl Scratch {
     const TYPES: [(u32, ValType); 4] =
         [(4, ValType::I32), (2, ValType::I64), (1, ValType::F32), (1, ValType::F64)];
 
-    /// Where the operand `at` of an instruction waits while its address is looked at.
+    /// The local in which the operand `at` of an instruction waits while its address is looked at.
     fn operand(&self, at: usize, ty: ValType) -> u32 {
         match ty {
             ValType::I64 => self.i64s[at],

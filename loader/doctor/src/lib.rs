@@ -16,7 +16,7 @@
 //! * The runtime's exports are **watched** (`watch`): they say what is allocated, rooted and registered, and a freed
 //!   object is no longer taken by them.
 //!
-//! What comes out is a [`Diagnosis`]: the object, who allocated it, which collection freed it and who called that, who
+//! The result is a [`Diagnosis`]: the object, who allocated it, which collection freed it and who called that, who
 //! touched it afterwards, and the function that all this has in common: it held the object across the collection.
 //!
 //! The alternative was to let the runtime collect (EAGER), and to ask afterwards what is gone. But it reuses a dead cell in

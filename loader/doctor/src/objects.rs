@@ -82,7 +82,7 @@ pub(super) struct Death {
     pub(super) during: Call,
     pub(super) trace: TraceId,
     pub(super) loss: Loss,
-    /// How many of the calls that were under way had begun before it was allocated.
+    /// The number of the calls under way that had begun before it was allocated.
     pub(super) begun_before: u32,
     /// The place at which its address was first stored afterwards.
     pub(super) carried: Option<Carried>,

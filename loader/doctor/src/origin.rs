@@ -41,7 +41,7 @@ impl Origin {
         }
     }
 
-    /// Where an instruction of the instrumented module was: the number of its function, and its offset.
+    /// The old place of an instruction of the instrumented module: the number of its function, and its offset.
     fn place(&self, function: u32, offset: Option<usize>) -> (u32, Option<usize>) {
         let (imported, added) = self.imported;
         if function < imported + added {
@@ -104,7 +104,7 @@ fn name_section(wasm: &[u8]) -> Vec<(u32, String)> {
     names
 }
 
-/// Where the bodies of functions begin.
+/// The starts of the bodies of functions.
 fn body_starts(wasm: &[u8]) -> Vec<u32> {
     let payloads = Parser::new(0).parse_all(wasm).map_while(Result::ok);
     payloads

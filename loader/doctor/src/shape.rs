@@ -1,4 +1,4 @@
-//! What instrumenting needs to know of a module before it begins: the numbers of what is imported, and how many
+//! The facts that instrumenting needs of a module before it begins: the numbers of what is imported, and how many
 //! parameters each function has.
 
 use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef};
@@ -12,7 +12,7 @@ pub(super) struct Shape {
     params: Vec<u32>,
     /// The type of each function that the module defines.
     defined: Vec<u32>,
-    /// How many functions are imported.
+    /// The number of functions that are imported.
     pub(super) imported: u32,
     /// Of these, the ones that may collect.
     pub(super) safepoints: Vec<u32>,
@@ -96,7 +96,7 @@ impl Shape {
         !self.defined.is_empty() && (self.memory.is_some() || !self.safepoints.is_empty())
     }
 
-    /// How many parameters the function has that is the `defined`th of the module's own.
+    /// The number of parameters of the function that is the `defined`th of the module's own.
     pub(super) fn params(&self, defined: u32) -> u32 {
         let ty = self.defined.get(defined as usize).copied().unwrap_or(0);
         self.params.get(ty as usize).copied().unwrap_or(0)

@@ -39,7 +39,7 @@ impl Stacks {
         stack.is_some_and(|stack| (stack.base..=stack.limit).contains(&sp)) && sp.is_multiple_of(4)
     }
 
-    /// How high the first one is, if `gc_sp` is this.
+    /// The top of the first one, if `gc_sp` is this.
     pub(super) fn first_top(&self, sp: u32) -> u32 {
         match self.known.get(&FIRST) {
             Some(first) if self.current != FIRST => first.left,

@@ -28,7 +28,7 @@ pub(super) struct Checks {
     pub(super) made: Global,
     /// The address of the logs of the slots in its memory.
     pub(super) slots: u32,
-    /// Where the shadow of the program's memory is: the last thing in it, and so as large as it has been needed.
+    /// The address of the shadow of the program's memory: the last thing in the doctor's, and so as large as it has been needed.
     pub(super) shadow: u32,
 }
 

@@ -42,7 +42,7 @@ impl Trace {
         Self { depth, sites: sites.collect() }
     }
 
-    /// How many of `depth` calls had begun before the allocation of this number.
+    /// The number of `depth` calls that had begun before the allocation of this number.
     pub(super) fn begun_before(stack: &[u8], depth: u32, allocation: u64) -> u32 {
         let known = depth.min(STACK_CALLS);
         let mut before = depth;
@@ -163,7 +163,7 @@ impl Traces {
         shown.filter_map(|(_, &site)| self.frame(site)).collect()
     }
 
-    /// Where two call stacks part: the innermost function that both are in, by how many calls it is away from the
+    /// The point at which two call stacks part: the innermost function that both are in, by how many calls it is away from the
     /// outermost, and the site in the first of them.
     pub(super) fn fork(&self, first: &Trace, second: &Trace) -> Option<(u32, Site)> {
         let function = |site| self.place(site).map(|(program, place)| (program, place.function));

@@ -19,7 +19,7 @@ type Cx<'a> = Caller<'a, HostState>;
 /// Options that decide when the runtime collects, which is the doctor's to decide.
 const PACING: [GcOption; 3] = [GcOption::Eager, GcOption::GrowthPercent, GcOption::MinHeap];
 
-/// What bit 31 of a handle means is the program's affair.
+/// The bits of a handle but 31, whose meaning is the program's affair.
 const HANDLE_MASK: u32 = 0x7fff_ffff;
 
 /// Puts the doctor's functions in the place of the runtime's.
@@ -160,7 +160,7 @@ fn wrap_roots(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::Resu
     Ok(())
 }
 
-/// What the program asks is answered as if there were no doctor, as far as that can be.
+/// Answers the program's questions as if there were no doctor, as far as that is possible.
 fn wrap_questions(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::Result<()> {
     define!(linker, shared, "runtime", "gc_configure", |state,
                                                         cx,
@@ -206,7 +206,7 @@ fn wrap_questions(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::
     Ok(())
 }
 
-/// What `checks.wat` and instrumented programs call.
+/// The functions that `checks.wat` and instrumented programs call.
 fn wrap_checks(linker: &mut Linker<HostState>, shared: &Shared) -> wasmtime::Result<()> {
     define!(linker, shared, MODULE, "fault", |state, cx, at: u64, what: u64, depth: u32| -> () {
         state.accessed(&mut cx, at, u64::from(what as u8), what, depth)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rootstock_host::{Callback, Config, Instance};
 
-/// What the host says of the kind of a handle.
+/// The host's number for the kind of a handle.
 const FILE: u32 = 1;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-/// What an example prints that cargo has built beside this test.
+/// The output of an example that cargo has built beside this test.
 #[track_caller]
 fn prints(name: &str) -> String {
     let test = std::env::current_exe().expect("this test is a file");

@@ -67,7 +67,7 @@ pub(super) fn memory(
     Ok(memory)
 }
 
-/// Where the programs' active segments lie, as far as that is known; ascending.
+/// The places of the programs' active segments, as far as they are known; ascending.
 fn regions(plan: &Plan<'_>) -> Result<Vec<Region>, InputError> {
     let program_base = plan.modules[0]
         .export("gc_program_base")

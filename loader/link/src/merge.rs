@@ -67,7 +67,7 @@ struct Code {
 
 struct Writer<'p, 'a> {
     plan: &'p Plan<'a>,
-    /// What of the runtime is kept.
+    /// The parts of the runtime that are kept.
     reached: &'p Reached,
 }
 
@@ -185,7 +185,7 @@ impl<'p, 'a> Writer<'p, 'a> {
         Ok(types)
     }
 
-    /// What is still imported, each with its module.
+    /// The imports that are left, each with its module.
     fn host_imports(&self) -> Vec<(usize, &'p Import<'a>)> {
         let mut kept = Vec::new();
         for (at, module) in self.plan.modules.iter().enumerate() {

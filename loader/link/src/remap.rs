@@ -18,7 +18,7 @@ pub(super) struct Plan<'a> {
     pub(super) origins: Vec<Vec<Origin>>,
     pub(super) numbers: Numbers,
     pub(super) constants: Constants,
-    /// What becomes of the runtime's import.
+    /// The fate of the runtime's import.
     pub(super) decref: &'a Decref,
 }
 

@@ -32,7 +32,7 @@ pub(super) fn imports(modules: &[Module<'_>], at: usize) -> Result<Vec<Origin>, 
     Ok(origins)
 }
 
-/// What is wrong with an import.
+/// The fault of an import.
 enum Fault<'i, 'a> {
     /// A program that called it would forge a death.
     Forged(&'i Import<'a>),
@@ -43,7 +43,7 @@ enum Fault<'i, 'a> {
     Type(&'i Import<'a>, usize, EntityType, EntityType),
 }
 
-/// Where an import comes from; `from` is the module of this link that it names.
+/// The origin of an import; `from` is the module of this link that it names.
 fn origin<'i, 'a>(
     modules: &[Module<'_>],
     at: usize,

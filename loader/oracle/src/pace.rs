@@ -21,7 +21,7 @@ const BYTES_PER_REGISTRATION: u64 = 512;
 pub(crate) struct Pace {
     /// Bytes allocated since the last collection, and those behind wrappers registered since.
     spent: u64,
-    /// What may have been set aside beyond that.
+    /// The bytes that may have been set aside beyond that.
     slack: u64,
     /// Sizes of cells allocated since, with and without pointers.
     kinds: BTreeSet<(u32, bool)>,
@@ -29,7 +29,7 @@ pub(crate) struct Pace {
     registered: u64,
     /// Registrations allowed.
     registrations: u64,
-    /// What the last collection found live, with what was behind wrappers then.
+    /// The bytes that the last collection found live, with those behind wrappers then.
     live: u64,
     /// Allocations and registrations since EAGER last collected.
     eager: u32,

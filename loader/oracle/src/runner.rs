@@ -46,9 +46,9 @@ pub(crate) struct Outcome<T> {
     /// Collections, but for those inside callbacks.
     pub(crate) collections: u64,
     pub(crate) callbacks: bool,
-    /// What the model knows of the object that the call allocates.
+    /// The model's knowledge of the object that the call allocates.
     pub(crate) in_flight: InFlight,
-    /// What its last collection freed: address and bytes.
+    /// The objects that its last collection freed: address and bytes.
     pub(crate) dead: Vec<(u32, u32)>,
 }
 
@@ -78,13 +78,13 @@ pub(crate) struct State {
     pub(crate) most_pages: u32,
     /// The end of static data as told to `gc_init`.
     pub(crate) static_end: Option<u32>,
-    /// What had been allocated, in objects, when a collection was last refused and nothing was told since.
+    /// The objects allocated when a collection was last refused, if the host was not notified since.
     pub(crate) refused_at: Option<u64>,
     /// True if the host has trapped and there was no collection since.
     pub(crate) stale: bool,
     last_error: Option<Failure>,
     overflows: u64,
-    /// What LAST_WORK is, where it can be known.
+    /// The value of LAST_WORK, where it can be known.
     pub(crate) last_work: Option<u64>,
     /// True if the program has ended, so that the host does nothing more when it is told.
     pub(crate) is_over: bool,

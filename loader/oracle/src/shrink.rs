@@ -28,7 +28,7 @@ pub(crate) fn shrink(
     }
 }
 
-/// Where an operation is: in the program, or in what the host does when told of a handle.
+/// The place of an operation: in the program, or in the host's script for a handle.
 type Place = (Option<u32>, usize);
 
 fn places(program: &Program) -> Vec<Place> {

@@ -1,4 +1,4 @@
-//! What the command was called before: says what it is called now, and does nothing else.
+//! The old name of the command: it says the new one, and does nothing else.
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -18,7 +18,7 @@ use rootstock_program::{Error, Program};
 
 use super::lying::{self, LIES, Lie};
 
-/// What kind of module.
+/// The kind of module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Valid, and otherwise arbitrary.
@@ -33,7 +33,7 @@ pub enum Kind {
     Lying,
 }
 
-/// What a program may import.
+/// The imports that a program may have.
 const IMPORTS: &str = r#"(module
   (import "runtime" "memory" (memory 1))
   (import "runtime" "gc_sp" (global $sp (mut i32)))
@@ -168,7 +168,7 @@ fn calls(rng: &mut impl Rng) -> String {
 
 const LOCALS: [char; 6] = ['a', 'b', 'c', 'd', 'e', 'f'];
 
-/// What a terminal would rather not be shown.
+/// Text that a terminal should not be shown.
 fn odd_name(rng: &mut impl Rng) -> &'static str {
     const NAMES: [&str; 6] = ["main", "f", "\\1b[2J\\07", "a\\0aerror: ", "\\e2\\80\\ae", ""];
     NAMES[rng.random_range(0..NAMES.len())]

@@ -7,7 +7,7 @@ use wasm_encoder::{
 };
 use wasmparser::{CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
-/// What becomes of an export of the runtime.
+/// The fate of an export of the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
     /// Nothing: it stays as it is.
@@ -49,7 +49,7 @@ pub const LIES: [Lie; 11] = [
     Lie::Moves(3),
 ];
 
-/// What has to be known of a module beforehand.
+/// The facts about a module that are needed beforehand.
 #[derive(Default)]
 struct Outline {
     /// Parameters and results of each type; none of those that are no functions'.

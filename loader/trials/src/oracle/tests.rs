@@ -26,7 +26,7 @@ fn is_found(rules: Rules, words: &[&str]) {
     assert!(words.iter().any(|word| text.contains(word)), "{text}\n{program}");
 }
 
-/// What is said where the model lets something die that lives, or the other way about.
+/// Words of the faults where the model lets a living object die, or keeps a dead one.
 const ALIVE: [&str; 6] =
     ["is gone", "lies in", "LIVE_", "told of handle", "LAST_WORK", "blocks of objects"];
 

@@ -73,7 +73,7 @@ fn release(vm: &mut Instance, ptr: Ptr, handle: u32) -> Outcome<()> {
     Ok(())
 }
 
-/// What the ABI calls errors, with nothing changed by them.
+/// Calls that the ABI calls errors, and that change nothing.
 fn misuse(vm: &mut Instance, live: Option<(Ptr, u32)>) -> Outcome<()> {
     let Some((ptr, _)) = live else { return Ok(()) };
     let told = vm.stat(Stat::WrappersTold);
@@ -87,12 +87,12 @@ fn misuse(vm: &mut Instance, live: Option<(Ptr, u32)>) -> Outcome<()> {
     verify(vm)
 }
 
-/// How often a wrapper is born again in the callback; its kind counts them.
+/// The number of times that a wrapper is born again in the callback; its kind counts them.
 const LIVES: u32 = 3;
 /// Slots that the callback fills, one after the other.
 const ALBUM: u32 = 64;
 
-/// What the callback and the scenario share.
+/// The state that the callback and the scenario share.
 #[derive(Default)]
 struct Shared {
     album: AtomicU32,
@@ -213,7 +213,7 @@ pub(super) fn host_callback_fails(cx: &mut Cx) -> Outcome<Finished> {
 struct Made {
     ptr: Ptr,
     handle: u32,
-    /// How often the host failed meanwhile.
+    /// The number of times that the host failed meanwhile.
     failures: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What a scenario works with: random choices, scale, instances, progress, checks.
+//! The means of a scenario: random choices, scale, instances, progress, checks.
 
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ use super::{Progress, Settings};
 /// Why a scenario failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// What was found is not what has to be.
+    /// A finding that is not as it must be.
     #[error("{0}")]
     Check(String),
     /// The runtime trapped, or the host side failed, where it must not.
@@ -26,7 +26,7 @@ pub(super) enum Failure {
     Guest(#[from] wasmtime::Error),
 }
 
-/// What every scenario and its helpers return.
+/// The result of every scenario and its helpers.
 pub(super) type Outcome<T> = Result<T, Failure>;
 
 /// Proof that a scenario ended in [`Cx::finish`], which makes the checks that all have in common.
@@ -48,7 +48,7 @@ pub(super) fn check_eq<T: PartialEq + Debug>(what: &str, found: T, expected: T) 
     Ok(())
 }
 
-/// What the instances of one scenario used, for the report.
+/// The memory and time that the instances of one scenario used, for the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     pub(super) peak_bytes: i64,
@@ -64,7 +64,7 @@ pub(super) struct Cx {
     pub(super) rng: Pcg64,
     /// Progress in operations.
     progress: Box<dyn Progress>,
-    /// What the instances used so far.
+    /// The use of the instances so far.
     pub(super) usage: Usage,
     /// Work done so far, in the scenario's own unit.
     pub(super) operations: u64,
@@ -152,7 +152,7 @@ impl Cx {
         Ok(Instance::from_module(&self.runtime, config)?)
     }
 
-    /// How many more collections than otherwise `--eager` makes in `steps` allocations and
+    /// The number of collections that `--eager` adds in `steps` allocations and
     /// registrations.
     pub(super) fn eager_collections(&self, steps: u64) -> i64 {
         let eager = u64::from(self.eager);

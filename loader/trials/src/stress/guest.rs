@@ -76,7 +76,7 @@ impl Guest {
         call(vm, &self.list_build, (from, to))
     }
 
-    /// How many nodes a list of `n` has; -1 if anything is wrong with it.
+    /// The number of nodes in a list of `n`; -1 if anything is wrong with it.
     pub(super) fn list_check(&self, vm: &mut Instance, head: Ptr, n: u32) -> Outcome<i32> {
         call(vm, &self.list_check, (head.0, n))
     }
@@ -86,7 +86,7 @@ impl Guest {
         call(vm, &self.tree_build, (depth, path)).map(Ptr)
     }
 
-    /// How many nodes of a full tree are as they were built.
+    /// The number of nodes of a full tree that are as they were built.
     pub(super) fn tree_check(
         &self,
         vm: &mut Instance,
@@ -108,7 +108,7 @@ impl Guest {
         call(vm, &self.comb_build, (from, to, side))
     }
 
-    /// How many nodes of a spine, its leaves and their seeds are as they were built: three for each of `n`.
+    /// The number of nodes of a spine, its leaves and their seeds that are as they were built: three for each of `n`.
     pub(super) fn comb_check(
         &self,
         vm: &mut Instance,
@@ -130,7 +130,7 @@ impl Guest {
         call(vm, &self.star_fill, (array.0, from, to))
     }
 
-    /// How many of these leaves are as they were made.
+    /// The number of these leaves that are as they were made.
     pub(super) fn star_check(
         &self,
         vm: &mut Instance,

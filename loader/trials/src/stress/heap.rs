@@ -44,7 +44,7 @@ fn check_aligned(ptr: Ptr, size: u32) -> Outcome<()> {
     Ok(())
 }
 
-/// What a collection leaves is exactly the array and what its slots hold.
+/// Checks that a collection leaves exactly the array and the objects in its slots.
 fn only_slots_are_live(vm: &mut Instance, slots: &Slots) -> Outcome<()> {
     vm.collect()?;
     verify(vm)?;

@@ -67,7 +67,7 @@ fn churn(cx: &mut Cx, live: u32, garbage: u32, growth: u32) -> Outcome<Finished>
     cx.finish(&mut vm)
 }
 
-/// Who says that there is no more memory.
+/// The side that says that there is no more memory.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
     Heap,

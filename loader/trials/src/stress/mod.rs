@@ -41,9 +41,9 @@ pub use report::{Outcome, Report, Row};
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// What the command line calls it.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// Its purpose, in one line.
     pub about: &'static str,
     /// Does the work and checks the outcome.
     run: fn(&mut Cx) -> Result<Finished, Failure>,
@@ -158,7 +158,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// How scenarios are run.
+/// The settings of scenarios.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The seed of every random choice.
@@ -177,7 +177,7 @@ impl Default for Settings {
     }
 }
 
-/// Where a scenario says how far it has come; dropped when it is done.
+/// The progress of a scenario; dropped when it is done.
 pub trait Progress {
     /// This many operations more are to come.
     fn expect(&self, operations: u64);

@@ -1,4 +1,4 @@
-//! What scenarios came to.
+//! The results of scenarios.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Report {
     pub scenarios: Vec<Row>,
 }
 
-/// How a scenario ended.
+/// The end of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -49,7 +49,7 @@ pub enum Outcome {
 pub struct Row {
     /// The name of the scenario.
     pub name: &'static str,
-    /// How it ended.
+    /// Its end.
     pub outcome: Outcome,
     /// Why it failed.
     pub error: Option<String>,

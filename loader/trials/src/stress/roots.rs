@@ -101,7 +101,7 @@ fn overflow(vm: &mut Instance, sp: u32) -> Outcome<()> {
 const RANGE: u32 = 16;
 const RANGES: u32 = 200;
 
-/// What `pins_and_ranges` does its work on.
+/// The objects that `pins_and_ranges` works on.
 struct Statics {
     vm: Instance,
     model: Model,
@@ -293,7 +293,7 @@ impl Statics {
     }
 }
 
-/// What the ABI calls errors, with nothing changed by them.
+/// Calls that the ABI calls errors, and that change nothing.
 fn misuse(vm: &mut Instance, start: u32) -> Outcome<()> {
     let counts = (vm.stat(Stat::Pins), vm.stat(Stat::RootRanges));
     for (from, to) in

@@ -4,7 +4,7 @@ use rootstock_host::{Instance, Ptr};
 
 use super::cx::{Failure, Outcome, check};
 
-/// What one slot holds.
+/// The content of one slot.
 #[derive(Clone, Copy)]
 struct Cell {
     ptr: Ptr,
@@ -37,7 +37,7 @@ impl Slots {
         u32::try_from(self.cells.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many slots hold an object.
+    /// The number of slots that hold an object.
     pub(super) fn used(&self) -> u32 {
         self.cells.iter().flatten().count().try_into().unwrap_or(u32::MAX)
     }

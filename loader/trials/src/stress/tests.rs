@@ -20,7 +20,7 @@ fn small() -> Settings {
     Settings { scale: 0.0001, ..Settings::default() }
 }
 
-/// What must not differ from run to run: all but the time.
+/// The columns that must not differ from run to run: all but the time.
 fn outcomes(report: &Report) -> Vec<impl PartialEq + std::fmt::Debug + use<>> {
     report
         .scenarios
