@@ -1,4 +1,4 @@
-//! What a run was measured with.
+//! The versions and the machine that a run was measured with.
 
 use std::fs;
 

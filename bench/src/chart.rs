@@ -89,7 +89,7 @@ fn panel(row: &RowReport, area: &Area<'_>) -> Drawn {
     Ok(())
 }
 
-/// What GROWTH_PERCENT does: time, memory and pauses by those of the default.
+/// The effect of GROWTH_PERCENT: time, memory and pauses by those of the default.
 pub fn growth(measured: &Measured, path: &Path) -> Drawn {
     let root = SVGBackend::new(path, (1_200, 340)).into_drawing_area();
     root.fill(&WHITE)?;

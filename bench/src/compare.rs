@@ -14,7 +14,7 @@ use crate::stats::{Interval, Verdict, bootstrap, median, verdict};
 use crate::tools::Tools;
 use crate::workload::{Scale, Workload};
 
-/// What a workload says about two builds.
+/// The verdict of a workload on two builds.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// The workload.

@@ -30,14 +30,14 @@ pub enum SampleError {
     /// It ended well and did the wrong thing.
     #[error("gave a wrong result: {found:?} instead of {expected:?}")]
     Wrong {
-        /// What came out.
+        /// The result.
         found: Expected,
-        /// What should have.
+        /// The right result.
         expected: Expected,
     },
 }
 
-/// What one run took.
+/// The cost of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// Processor time of `run`.
@@ -46,7 +46,7 @@ pub struct Sample {
     pub peak: u64,
     /// Size of the linear memory when it ended, in bytes; none if there is none.
     pub linear: Option<u64>,
-    /// How long allocations took, if they were timed.
+    /// The times of allocations, if they were taken.
     pub pauses: Pauses,
     /// Units of fuel that `run` took, if they were counted.
     pub fuel: Option<u64>,
@@ -85,7 +85,7 @@ impl Drop for Handle {
     }
 }
 
-/// What an engine is for.
+/// The purpose of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Time.
@@ -252,7 +252,7 @@ impl Prepared {
 pub(crate) struct Running {
     pub(crate) store: Store<HostData>,
     guest: Instance,
-    /// What exports the memory.
+    /// The instance that exports the memory.
     holder: Instance,
 }
 

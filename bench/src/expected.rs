@@ -1,15 +1,15 @@
-//! What each workload must result in, computed here without any allocator of guests.
+//! The right result of each workload, computed here without any allocator of guests.
 
 use crate::workload::Args;
 
-/// What a run must result in.
+/// The right result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// What `run` returns.
+    /// The result of `run`.
     pub result: i64,
-    /// What `check` returns afterwards, if there is one.
+    /// The result of `check` afterwards, if there is one.
     pub check: i64,
-    /// How many handles the host was told about, each once.
+    /// The number of handles that the host was notified of, each once.
     pub told: u64,
 }
 

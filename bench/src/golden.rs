@@ -14,7 +14,7 @@ use crate::rounds;
 use crate::tools::{Tools, root};
 use crate::workload;
 
-/// What is counted, as two modules: with a call for each allocation, and with cells taken inline.
+/// The guests that are counted, as two modules: with a call for each allocation, and with cells taken inline.
 const COUNTED: [(&str, &[&str]); 2] = [
     (
         "ours-x",
@@ -23,7 +23,7 @@ const COUNTED: [(&str, &[&str]); 2] = [
     ("ours-run", &["dead16", "trees"]),
 ];
 
-/// How the file names a count.
+/// The name of a count in the file.
 fn name(rival: &str, workload: &str) -> String {
     match rival {
         "ours-x" => workload.to_owned(),
@@ -34,7 +34,7 @@ fn name(rival: &str, workload: &str) -> String {
 /// The file `golden.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Golden {
-    /// How much more a count may be, in percent.
+    /// The tolerance of a count, in percent.
     pub tolerance_percent: f64,
     /// Fuel for a small run of each workload.
     pub fuel: BTreeMap<String, u64>,
@@ -45,9 +45,9 @@ pub struct Golden {
 pub struct Moved {
     /// The workload.
     pub id: String,
-    /// What the file says; none for a workload that is new.
+    /// The count in the file; none for a workload that is new.
     pub golden: Option<u64>,
-    /// What it is.
+    /// The count now.
     pub found: u64,
     /// True if it is more than is tolerated, or not in the file.
     pub refused: bool,
@@ -60,7 +60,7 @@ impl Moved {
     }
 }
 
-/// Where the file is.
+/// The path of the file.
 pub fn path() -> PathBuf {
     root().join("bench/golden.json")
 }

@@ -1,4 +1,4 @@
-//! How the option GROWTH_PERCENT trades time for memory and pauses.
+//! The trade of time for memory and pauses by the option GROWTH_PERCENT.
 
 use serde::Serialize;
 

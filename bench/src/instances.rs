@@ -1,4 +1,4 @@
-//! What instances cost: the time to make one, the time to its first object, and the memory that idle ones take.
+//! The cost of instances: the time to make one, the time to its first object, and the memory that idle ones take.
 
 use std::process::Command;
 use std::time::Instant;
@@ -18,7 +18,7 @@ const TIMES: usize = 400;
 /// Instances that are idle at once, with memory from the pool of the engine.
 const CROWDS: [u32; 2] = [1_000, 10_000];
 
-/// What instances of a rival cost.
+/// The cost of instances of a rival.
 #[derive(Clone, Debug, Serialize)]
 pub struct Instances {
     /// Its name on the command line.

@@ -27,7 +27,7 @@ pub struct InNode {
     expected: Expected,
     /// Resident memory when it had done nothing.
     before: Option<u64>,
-    /// Where its modules are, for as long as it runs.
+    /// The folder of its modules, for as long as it runs.
     _folder: tempfile::TempDir,
 }
 

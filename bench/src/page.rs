@@ -17,7 +17,7 @@ use crate::rounds::{self, Plan};
 use crate::tools::Tools;
 use crate::workload::Scale;
 
-/// What stands before and after the part that is written here.
+/// The marks before and after the part that is written here.
 const START: &str = "<!-- table: written by bench -->";
 const END: &str = "<!-- end of what bench writes -->";
 

@@ -10,7 +10,7 @@ use crate::stats::percentile;
 /// Buckets of a histogram between one power of two and the next.
 const STEPS: u32 = 8;
 
-/// What counts as a pause: an allocation that takes longer than this. Ordinary ones take a tenth of a microsecond, two
+/// A pause is an allocation that takes longer than this. Ordinary ones take a tenth of a microsecond, two
 /// readings of the clock included.
 pub const PAUSE: Duration = Duration::from_micros(5);
 
@@ -22,7 +22,7 @@ pub struct Pauses {
     long: Vec<(u64, Duration)>,
 }
 
-/// What is told of a histogram.
+/// The figures of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PauseSummary {
     /// Allocations.
@@ -31,7 +31,7 @@ pub struct PauseSummary {
     pub pauses: u64,
     /// The median of those, in microseconds.
     pub p50: f64,
-    /// What 99 in 100 of them do not exceed.
+    /// The length that 99 in 100 of them do not exceed.
     pub p99: f64,
     /// The longest allocation.
     pub max: f64,
@@ -62,7 +62,7 @@ impl Pauses {
         Self { count: self.count, long }
     }
 
-    /// What there is to tell; none if nothing was timed.
+    /// The figures; none if nothing was timed.
     pub fn summary(&self) -> Option<PauseSummary> {
         if self.count == 0 {
             return None;

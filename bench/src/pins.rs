@@ -6,7 +6,7 @@ const PINS: &str = include_str!("../../tools/pins.txt");
 /// A tool.
 #[derive(Clone, Copy, Debug)]
 pub struct Pin {
-    /// What scripts call it.
+    /// Its name in scripts.
     pub name: &'static str,
     /// Which registry it comes from.
     pub from: &'static str,

@@ -1,4 +1,4 @@
-//! What was measured, as a table and as JSON.
+//! The measurements, as a table and as JSON.
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub struct RowReport {
     pub id: &'static str,
     /// Its name in tables.
     pub title: &'static str,
-    /// What times are in.
+    /// The unit of times.
     pub unit: &'static str,
     /// The fastest that manages memory and is not ours.
     pub best_rival: Option<String>,
@@ -78,7 +78,7 @@ pub struct TargetReport {
     pub quantity: &'static str,
     /// In words.
     pub target: String,
-    /// What is compared with the limit: a time, or a ratio.
+    /// The quantity that is compared with the limit: a time, or a ratio.
     pub found: Option<f64>,
     /// The limit.
     pub limit: f64,

@@ -1,4 +1,4 @@
-//! Who is measured.
+//! The rivals that are measured.
 //!
 //! A [`Rival`] is an allocator or a collector in one form; what it takes to build it is in [`tools`](crate::tools) and in
 //! the script `rivals/build`. One that is not there is left out, and the report says why.
@@ -10,7 +10,7 @@ use rootstock_host::wasmtime::Collector;
 use crate::template::Discipline;
 use crate::workload::Needs;
 
-/// How a guest and its allocator come together.
+/// The way in which a guest and its allocator come together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Two instances: each allocation is a call from one module to the other.
@@ -21,7 +21,7 @@ pub enum Form {
     Inlined,
 }
 
-/// Where the allocator comes from.
+/// The origin of the allocator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The runtime that this command was built with.
@@ -52,7 +52,7 @@ pub enum EngineCollector {
 }
 
 impl EngineCollector {
-    /// What wasmtime calls it.
+    /// Its name in wasmtime.
     pub fn wasmtime(self) -> Collector {
         match self {
             Self::Copying => Collector::Copying,
@@ -63,7 +63,7 @@ impl EngineCollector {
     }
 }
 
-/// Where it runs.
+/// The engine in which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
     /// In this process.
@@ -75,15 +75,15 @@ pub enum Host {
 /// A column of the table.
 #[derive(Clone, Debug)]
 pub struct Rival {
-    /// How the command line names it.
+    /// Its name on the command line.
     pub id: String,
-    /// How tables name it.
+    /// Its name in tables.
     pub title: String,
     /// Its code.
     pub source: Source,
-    /// How guests are joined to it.
+    /// The way in which guests are joined to it.
     pub form: Form,
-    /// What guests do for it.
+    /// The form of guests for it.
     pub discipline: Discipline,
     /// True if what it hands out is zero.
     pub zeroes: bool,
@@ -93,7 +93,7 @@ pub struct Rival {
     pub keeps: bool,
     /// True if guests take cells inline where they know the size, and call only when there are none.
     pub inline: bool,
-    /// Where it runs.
+    /// The engine in which it runs.
     pub host: Host,
     /// Options of the runtime, by number.
     pub options: Vec<(u32, u32)>,
@@ -195,7 +195,7 @@ fn ours_inline() -> [Rival; 2] {
     })
 }
 
-/// What no allocator can be expected to beat.
+/// The limit that no allocator can be expected to beat.
 fn limits() -> [Rival; 5] {
     let bump = || Source::Text(include_str!("../rivals/bump.wat"));
     let wrap = || Source::Text(include_str!("../rivals/bumpwrap.wat"));

@@ -15,28 +15,28 @@ use crate::template::Discipline;
 use crate::tools::Tools;
 use crate::workload::{Args, Needs, Scale, Unit, Workload};
 
-/// How samples are taken.
+/// The settings by which samples are taken.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The workloads, in order.
     pub workloads: Vec<&'static Workload>,
     /// The rivals, in order.
     pub rivals: Vec<Rival>,
-    /// How often each runs each.
+    /// The number of samples of each rival with each workload.
     pub rounds: usize,
-    /// How large the runs are.
+    /// The size of the runs.
     pub scale: Scale,
     /// A rival that has taken this long for one workload runs no further rounds of it.
     pub patience: Duration,
     /// What would take longer than this is run in a smaller size, or not at all.
     pub longest: Duration,
-    /// How long a turn goes on.
+    /// The time of a turn.
     pub turn: Duration,
     /// True if pauses and instructions are taken too, which needs further runs.
     pub details: bool,
 }
 
-/// What one rival did with one workload.
+/// The results of one rival with one workload.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// Which rival.
@@ -81,7 +81,7 @@ impl Cell {
     }
 }
 
-/// What everyone did with one workload.
+/// The results of all rivals with one workload.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// Which.
@@ -108,7 +108,7 @@ struct InProcess {
     expected: Expected,
 }
 
-/// How long a turn goes on where figures are for publication.
+/// The time of a turn where figures are for publication.
 pub const TURN: Duration = Duration::from_millis(80);
 /// But no more samples than this.
 const TURN_SAMPLES: usize = 10;
@@ -313,7 +313,7 @@ fn pauses(
 /// An interruption would have to fall on the same allocation in each of them.
 const PAUSE_RUNS: usize = 3;
 
-/// What is found in runs of their own: pauses, and the count of instructions.
+/// The findings of runs of their own: pauses, and the count of instructions.
 fn details(cell: &mut Cell, workload: &'static Workload, tools: &Tools) {
     let rival = &cell.rival;
     // Where time is for each operation, the pauses of fewer operations are the same. A collection that was asked for is

@@ -1,4 +1,4 @@
-//! What samples say.
+//! Statistics of samples.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -13,7 +13,7 @@ pub struct Summary {
     pub min: f64,
     /// The greatest.
     pub max: f64,
-    /// How many there are.
+    /// The number of them.
     pub samples: usize,
 }
 
@@ -90,7 +90,7 @@ pub fn bootstrap(samples: &[f64]) -> Option<Interval> {
     Some(Interval { low: percentile(&medians, 2.5)?, high: percentile(&medians, 97.5)? })
 }
 
-/// What two builds of one thing are to each other.
+/// The relation of two builds of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {

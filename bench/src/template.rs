@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-/// How a program keeps what it needs and lets go of the rest.
+/// The way in which a program keeps what it needs and lets go of the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discipline {
     /// Nothing is done: the allocator never frees.
@@ -35,10 +35,10 @@ pub enum Discipline {
     Manual,
 }
 
-/// What a guest is specialised for.
+/// The rival and settings that a guest is specialised for.
 #[derive(Clone, Debug)]
 pub struct Variant<'a> {
-    /// What the program does beside calling `alloc`.
+    /// The work of the program beside calling `alloc`.
     pub discipline: Discipline,
     /// True if new objects are zero.
     pub zeroed: bool,
@@ -141,7 +141,7 @@ fn forms(source: &str, variant: &Variant<'_>) -> Result<String, TemplateError> {
     Ok(text)
 }
 
-/// Where the parenthesis is that closes the form that `text` is inside of.
+/// The offset of the parenthesis that closes the form that `text` is inside of.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in text.bytes().enumerate() {
@@ -212,7 +212,7 @@ fn bytes(name: &str, slots: &str) -> Result<u32, TemplateError> {
 
 const ALLOC: &str = "(param i32) (result i32)";
 
-/// What calls the allocator and nothing else.
+/// The functions that call the allocator and nothing else.
 fn allocator(variant: &Variant<'_>) -> &'static str {
     if variant.timed { "$alloc_untimed" } else { "$alloc" }
 }
@@ -233,7 +233,7 @@ fn alloc(place: &str, size: &str, variant: &Variant<'_>) -> String {
     if variant.timed { format!("(call $enter)\n{taken}\n(call $leave)") } else { taken }
 }
 
-/// Where the runs are, asked for once in the start function.
+/// The addresses of the runs, asked for once in the start function.
 fn runs(sizes: &BTreeSet<u32>) -> String {
     if sizes.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! What modules are built with: binaryen, and what `rivals/build` has made.
+//! The tools for modules: binaryen, and the output of `rivals/build`.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -13,7 +13,7 @@ use wasmparser::{ExternalKind, Parser, Payload};
 
 use crate::pins;
 
-/// What a guest calls its own functions. Everything else that a merged module exports is dropped, so that
+/// The prefix of a guest's own functions. Everything else that a merged module exports is dropped, so that
 /// what nobody calls goes, and what one place calls can be inlined there.
 const GUEST_EXPORTS: &[&str] = &["run", "setup", "check", "memory", "gc_configure", "gc_stat"];
 
@@ -49,9 +49,9 @@ pub enum ToolError {
     Version {
         /// Which.
         tool: &'static str,
-        /// What there is.
+        /// The version that is there.
         found: String,
-        /// What is meant.
+        /// The version that is meant.
         pinned: &'static str,
     },
     /// A tool that failed.
@@ -59,7 +59,7 @@ pub enum ToolError {
     Failed {
         /// Which.
         tool: &'static str,
-        /// What it said first.
+        /// Its first line of output.
         message: String,
     },
     /// A module that cannot be read.
@@ -67,7 +67,7 @@ pub enum ToolError {
     Module(#[from] wasmparser::BinaryReaderError),
 }
 
-/// Where things are.
+/// The places of things.
 #[derive(Clone, Debug)]
 pub struct Tools {
     binaryen: PathBuf,
@@ -152,7 +152,7 @@ impl Tools {
         self.run("wasm-opt", &[("in.wasm", module)], &arguments)
     }
 
-    /// What a tool of binaryen makes of some modules. They take seconds, so what they made is kept.
+    /// The module that a tool of binaryen makes of some others. It takes seconds, so the result is kept.
     fn run(
         &self,
         tool: &'static str,

@@ -1,14 +1,14 @@
-//! What is measured: a guest, its sizes, the result that it must have, and what we aim at.
+//! The workloads: a guest, its sizes, the result that it must have, and what we aim at.
 
 mod table;
 
 use crate::expected::Expected;
 pub use table::{ALL, IDLE, ZERO};
 
-/// How large a run is.
+/// The size of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// What the published tables are measured with.
+    /// The size of the published tables.
     Full,
     /// A tenth of it or so.
     Quick,
@@ -27,7 +27,7 @@ pub struct Args {
     pub setup: u32,
 }
 
-/// What a time is written in.
+/// The unit in which a time is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Nanoseconds for each operation.
@@ -58,7 +58,7 @@ impl Unit {
     }
 }
 
-/// What a target is about.
+/// The quantity that a target is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
     /// The time of the row.
@@ -67,7 +67,7 @@ pub enum Quantity {
     Peak,
 }
 
-/// What a target is.
+/// A target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     /// At most this, in the unit of the row.
@@ -103,9 +103,9 @@ pub enum Needs {
 /// A row of the table.
 #[derive(Debug)]
 pub struct Workload {
-    /// How the command line names it.
+    /// Its name on the command line.
     pub id: &'static str,
-    /// How tables name it.
+    /// Its name in tables.
     pub title: &'static str,
     /// The template of the guest for linear memory.
     pub guest: &'static str,
@@ -113,15 +113,15 @@ pub struct Workload {
     pub gc_guest: &'static str,
     /// Constants of the templates.
     pub constants: &'static [(&'static str, u32)],
-    /// Who can run it.
+    /// The rivals that can run it.
     pub needs: Needs,
     /// True if V8 sees through the guest for Wasm GC and makes no objects.
     pub v8_removes: bool,
     /// Its sizes: full, quick, small.
     pub sizes: [Args; 3],
-    /// What a time is written in.
+    /// The unit in which a time is written.
     pub unit: Unit,
-    /// What we aim at.
+    /// The target.
     pub targets: &'static [Target],
     operations: fn(Args) -> f64,
     expected: fn(Args) -> Expected,
@@ -133,12 +133,12 @@ impl Workload {
         self.sizes[scale as usize]
     }
 
-    /// What times in nanoseconds, and counts of instructions, are divided by.
+    /// The divisor of times in nanoseconds and of counts of instructions.
     pub fn operations(&self, args: Args) -> f64 {
         (self.operations)(args)
     }
 
-    /// What a run must result in.
+    /// The right result of a run.
     pub fn expected(&self, args: Args) -> Expected {
         (self.expected)(args)
     }

@@ -296,7 +296,7 @@ fn clocks_and_random_numbers_are_there_and_so_is_the_older_module() {
     assert!(!stderr(&output).contains("unreachable"), "{}", stderr(&output));
 }
 
-/// What is closed, or is another file by now, is no standard output.
+/// A stream that is closed, or another file by now, is no standard output.
 #[test]
 fn a_stream_that_was_closed_prints_nothing() {
     let imports = format!(

@@ -1,4 +1,4 @@
-//! What the command line can say.
+//! The command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,7 @@ use super::common::left_out;
 
 /// A fenced block of code.
 pub(crate) struct Block<'a> {
-    /// What stands behind the fence: the language, and attributes.
+    /// The text behind the fence: the language, and attributes.
     pub(crate) info: &'a str,
     /// Its lines.
     pub(crate) lines: Vec<&'a str>,
@@ -42,7 +42,7 @@ impl<'a> Block<'a> {
         self.lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    /// What the file of this block holds.
+    /// The content of the file of this block.
     fn contents(&self) -> Vec<u8> {
         if self.language() != "hex" {
             return self.text().into_bytes();

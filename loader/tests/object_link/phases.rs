@@ -6,7 +6,7 @@ use rootstock_host::wasmtime::{Engine, Instance, Module, Store};
 
 use super::linker::{ROOTSTOCK, linked_rust};
 
-/// What the programs share: allocation until some collections have come.
+/// The shared part of the programs: allocation until some collections have come.
 const COMMON: &str = r#"
 #![no_std]
 unsafe extern "C" {

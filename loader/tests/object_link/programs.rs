@@ -23,7 +23,7 @@ fn scramble(i: u32) -> u32 {
     (i ^ i >> 15).wrapping_mul(2_246_822_519)
 }
 
-/// What `dictionary` returns.
+/// The result of `dictionary`.
 fn dictionary(n: u32) -> u64 {
     let mut words = BTreeMap::new();
     for number in (0..n).map(|i| scramble(i) >> 20) {
@@ -36,7 +36,7 @@ fn dictionary(n: u32) -> u64 {
     })
 }
 
-/// How much each part of the program does.
+/// The amount of work of each part of the program.
 struct Load {
     words: u32,
     depth: u32,

@@ -9,7 +9,7 @@ use rootstock_host::wasmtime::{
     Caller, Config, Engine, Instance, Linker, Module, Store, WasmParams, WasmResults,
 };
 
-/// What the host knows of handles.
+/// The host's knowledge of handles.
 #[derive(Default)]
 pub(super) struct Handles {
     alive: BTreeSet<u32>,
